@@ -1,0 +1,1 @@
+"""Images: files, colours, MATLAB's bicubic, and the two measures of super-resolution papers."""
