@@ -1,0 +1,132 @@
+"""All that changes while a network is trained, and that a checkpoint holds."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from espalier import surgery
+from espalier.methods.protocol import Context, Method
+from espalier.networks.network import Network
+from espalier.plan import PrunePlan
+from espalier.training.distributed import Workers
+from espalier.training.ema import Ema
+from espalier.training.errors import TrainingError
+from espalier.training.schedule import Plateau
+from espalier.training.settings import TrainSettings
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+
+@dataclass
+class Session:
+    """One training under way."""
+
+    network: nn.Module
+    forward: nn.Module
+    """The network as the loop calls it: compiled, and wrapped for several workers."""
+    method: Method
+    settings: TrainSettings
+    workers: Workers
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    plateau: Plateau
+    ema: Ema | None = None
+    step: int = 0
+    """Steps done."""
+    done: bool = False
+    best: float = -math.inf
+    plans: list[PrunePlan] = field(default_factory=list)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    @property
+    def kept(self) -> nn.Module:
+        """What is validated and kept: the mean of the weights where there is one."""
+        return self.network if self.ema is None else self.ema.network
+
+    def cut_(self, plan: PrunePlan) -> None:
+        """Surgery on the network, the optimizer and the mean; then wrap anew."""
+        surgery.apply_to_optimizer_(self.optimizer, target(self.network), plan)
+        for network in {id(n): n for n in (self.network, self.kept)}.values():
+            surgery.apply_(target(network), plan)
+            if isinstance(network, Network):
+                network.plans = (*network.plans, plan)
+        self.plans.append(plan)
+        self.forward = wrap(self.network, self.settings, self.workers)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "done": self.done,
+            "best": self.best,
+            "plans": [plan.to_json() for plan in self.plans],
+            "network": self.network.state_dict(),
+            "ema": None if self.ema is None else self.ema.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "plateau": self.plateau.state_dict(),
+            "method": self.method.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Repeat the cuts, then take everything over.
+
+        Raises:
+            TrainingError: the checkpoint is of another network or other settings.
+        """
+        try:
+            for text in state["plans"]:
+                self.cut_(PrunePlan.from_json(text))
+            self.network.load_state_dict(state["network"])
+            if self.ema is not None:
+                self.ema.network.load_state_dict(state["ema"] or state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.plateau.load_state_dict(state["plateau"])
+            self.method.load_state_dict(state["method"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise TrainingError(f"the checkpoint does not fit this network, method and settings: {error}") from error
+        self.step, self.done, self.best = state["step"], state["done"], state["best"]
+
+
+def begin(network: nn.Module, settings: TrainSettings, method: Method, workers: Workers) -> Session:
+    """Everything a training needs, before its first step."""
+    context = Context(network, settings.steps, settings.seed, workers.rank, workers.count, workers.average_)
+    method.start(context)
+    trained = [p for p in network.parameters() if p.requires_grad] + list(method.parameters())
+    if not trained:
+        raise TrainingError("the network has no parameters to train")
+    fp16 = settings.precision == "fp16"
+    forward = wrap(network, settings, workers)
+    return Session(
+        network=network,
+        forward=forward,
+        method=method,
+        settings=settings,
+        workers=workers,
+        optimizer=OPTIMIZERS[settings.optimizer](
+            trained, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
+        ),
+        scaler=torch.amp.GradScaler(trained[0].device.type, enabled=fp16),
+        plateau=Plateau(settings),
+        ema=Ema(network, settings.ema) if settings.ema else None,
+    )
+
+
+def wrap(network: nn.Module, settings: TrainSettings, workers: Workers) -> nn.Module:
+    """Lay the weights out and wrap the network for compilation and several workers."""
+    if settings.channels_last:
+        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    wrapped = workers.wrap(network)
+    return torch.compile(wrapped) if settings.compile else wrapped  # pyright: ignore[reportReturnType]
+
+
+def target(network: nn.Module) -> nn.Module:
+    """The module whose tensors a plan names."""
+    return network.body if isinstance(network, Network) else network

@@ -1,0 +1,47 @@
+"""Losses gathered without waiting for the GPU at every step, and the first one that is no number."""
+
+import torch
+from torch import Tensor
+
+from espalier.training.errors import TrainingError
+
+
+class Watch:
+    """Collects the losses of each step; `flush` gives their means and stops at the first that is not finite."""
+
+    def __init__(self) -> None:
+        self._steps: list[int] = []
+        self._names: tuple[str, ...] = ()
+        self._values: list[Tensor] = []
+        self._seen: list[list[float]] = []
+
+    def push(self, step: int, losses: dict[str, Tensor]) -> None:
+        self._names = tuple(losses)
+        self._steps.append(step)
+        self._values.append(torch.stack([value.detach().float() for value in losses.values()]))
+        if not self._values[-1].is_cuda:
+            self.check()
+
+    def check(self) -> None:
+        """Fetch what was pushed.
+
+        Raises:
+            TrainingError: a loss is NaN or infinite; names the step and the terms.
+        """
+        if not self._values:
+            return
+        rows = torch.stack(self._values).tolist()
+        for step, row in zip(self._steps, rows):
+            if not all(abs(value) < float("inf") for value in row):
+                told = ", ".join(f"{name}={value:g}" for name, value in zip(self._names, row))
+                raise TrainingError(f"the loss is no longer a number at step {step} ({told})")
+        self._seen += rows
+        self._steps, self._values = [], []
+
+    def flush(self) -> dict[str, float]:
+        """Means by name since the last flush."""
+        self.check()
+        count = len(self._seen)
+        means = {name: sum(row[i] for row in self._seen) / count for i, name in enumerate(self._names) if count}
+        self._seen = []
+        return means
