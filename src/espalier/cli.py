@@ -23,11 +23,11 @@ COMMANDS = {
     "report": "Write the report of a run again, or one page that compares several runs.",
     "demo": "Compress a small bundled network on bundled photographs, offline, in minutes.",
 }
-"""Verb to help line; verb `x` is the function `command` of `espalier.recipes.x`, imported only when it is run."""
+"""Verb to help line; verb `x` is `command` of `espalier.recipes.x`, imported only when it is run."""
 
 EPILOGUE = (
-    "Every command takes `--config FILE` (YAML, its keys are the command's flags; flags on the command line win) and "
-    "`--debug` (show the traceback of an error)."
+    "Every command takes `--config FILE` (YAML, its keys are the command's flags; flags on the command line "
+    "win) and `--debug` (show the traceback of an error)."
 )
 
 
@@ -94,7 +94,7 @@ def _yaml(path: Path) -> Any:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EspalierError(f"{path} is not a YAML file: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise EspalierError(f"{path} holds {type(content).__name__}; expected lines of the form `flag: value`")
+        raise EspalierError(f"{path} holds {type(content).__name__}; expected lines `flag: value`")
     return cyclopts.config.Yaml(path, must_exist=True, use_commands_as_keys=False)
 
 
@@ -128,8 +128,10 @@ def describe(error: Exception) -> str | None:
         return str(error).strip()
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory; try --tile 256, smaller images or a smaller batch"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
-        return f"{error.strerror}: {error.filename or 'while writing'}; choose another place or free some space"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS):
+        return (
+            f"{error.strerror}: {error.filename or 'no file named'}; choose another place or free some space"
+        )
     return None
 
 

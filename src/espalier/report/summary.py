@@ -1,0 +1,95 @@
+"""What a run achieved, in one sentence."""
+
+from pathlib import PurePath
+
+from espalier.report.folder import Run
+from espalier.report.rows import Row, find, result, rows
+
+
+def title(run: Run) -> str:
+    """Name of the network and its scale, as a heading."""
+    reference = str(run.config.get("network", run.name))
+    name = run.metrics.get("network") or (PurePath(reference).stem if "(" not in reference else reference)
+    scale = run.metrics.get("scale")
+    return f"{name} ×{scale}" if scale and f"x{scale}" not in name.lower() else str(name)
+
+
+def sentence(run: Run) -> str:
+    """What was cut and what it cost, from the measured values alone."""
+    table = rows(run)
+    dense, made = find(table, "dense"), result(table)
+    if dense is None or made is None:
+        return "This run has not been measured yet."
+    where = str(run.metrics.get("set", "the test images"))
+    parts = [_cut(dense, made), _speed(dense, made), _quality(dense, made, where)]
+    return ", ".join(part for part in parts if part) + "."
+
+
+def _cut(dense: Row, made: Row) -> str:
+    shares = [
+        f"{made_value / dense_value:.1%} of the {noun}"
+        for noun, dense_value, made_value in (
+            ("MACs", dense.macs, made.macs),
+            ("parameters", dense.params, made.params),
+        )
+        if dense_value and made_value is not None
+    ]
+    return f"The {made.version} network" + (f" keeps {' and '.join(shares)}" if shares else "")
+
+
+def _speed(dense: Row, made: Row) -> str:
+    if not dense.ms or not made.ms:
+        return ""
+    ratio = dense.ms / made.ms
+    return f"runs {ratio:.2f}× as fast" if ratio >= 1 else f"runs at {ratio:.2f}× the speed"
+
+
+def _quality(dense: Row, made: Row, where: str) -> str:
+    if dense.psnr is None or made.psnr is None:
+        return ""
+    change = round(made.psnr, 2) - round(dense.psnr, 2)
+    if abs(change) < 0.005:
+        return f"and keeps its {dense.psnr:.2f} dB on {where}"
+    verb = "loses" if change < 0 else "gains"
+    return f"and {verb} {abs(change):.2f} dB on {where} ({dense.psnr:.2f} → {made.psnr:.2f})"
+
+
+def conditions(run: Run, compared: bool = True) -> str:
+    """How the numbers were taken: set, colour space, input size; `compared`: each stands above its change."""
+    count = len(next(iter(run.metrics.get("rows", {}).values()), {}).get("images", ()))
+    parts = []
+    if run.metrics:
+        plane = "Y" if run.metrics.get("y", True) else "RGB"
+        where = run.metrics.get("set", "the test set")
+        parts.append(f"PSNR and SSIM on {plane}, mean over {count} images of {where}.")
+    size = run.cost.get("input_size")
+    if size:
+        height, width = size
+        parts.append(f"MACs and activations for an input of {width} × {height}.")
+    timed = run.cost.get("latency_size")
+    if timed:
+        height, width = timed
+        device = run.environment.get("device", "this machine")
+        parts.append(f"Time and memory for an input of {width} × {height} on {device}.")
+    if parts and compared:
+        parts.append("Small figures compare with the dense network.")
+    return " ".join(parts)
+
+
+def cut(run: Run) -> str:
+    """How many channels and groups were cut."""
+    if run.plan is None:
+        return ""
+    choices = run.plan.choices
+    total, kept = sum(c.channels for c in choices), sum(len(c.kept) for c in choices)
+    touched = sum(len(c.kept) < c.channels for c in choices)
+    return f"{kept:,} of {total:,} channels stay; {touched} of {len(choices)} groups were cut."
+
+
+def training(run: Run) -> str:
+    """How many steps were done, and how fast."""
+    steps = [record for record in run.log if "step" in record]
+    if not steps:
+        return ""
+    rate = steps[-1].get("rate")
+    return f"{int(steps[-1]['step']):,} steps" + (f", {rate:.2f} a second." if rate else ".")
