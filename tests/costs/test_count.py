@@ -36,7 +36,7 @@ def test_the_default_input_gives_1280_by_720(scale, size):
 
 @pytest.mark.parametrize(("scale", "giga"), [(2, 316.3), (3, 160.2), (4, 114.0)])
 def test_edsr_baseline_costs_what_papers_say(scale, giga):
-    """Table of Ahn et al., CARN, ECCV 2018; papers differ in how they round the input of x3 and count the skips."""
+    """As papers list it beside CARN; they differ in how they round the input of x3."""
     assert count(load(f"edsr(scale={scale})")).macs / 1e9 == pytest.approx(giga, rel=0.003)
 
 
