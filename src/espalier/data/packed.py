@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from espalier.errors import ImageError
 from espalier.files import replacing
-from espalier.images.folder import Pair, pairs
+from espalier.images.folder import Pair, SkippedImageWarning, pairs
 from espalier.images.io import read_image
 from espalier.images.resize import imresize, modcrop
 
@@ -64,7 +65,9 @@ class PackedImages:
     def hold_out(self, count: int) -> tuple["PackedImages", "PackedImages"]:
         """All but `count` images, and these `count`, spread evenly over the list."""
         if not 0 < count < len(self):
-            raise ImageError(f"cannot hold {count} of {len(self)} images out for validation; give more images")
+            raise ImageError(
+                f"cannot hold out {count} of {len(self)} images for validation; give more images"
+            )
         held = {int((i + 0.5) * len(self) / count) for i in range(count)}
         return self.take([i for i in range(len(self)) if i not in held]), self.take(sorted(held))
 
@@ -86,17 +89,21 @@ def pack(
     A folder holds HR images (LR made by MATLAB-exact bicubic) or HR/LR pairs in one of the usual layouts.
 
     Raises:
-        ImageError: a folder is missing, or none of its images can be read.
+        ImageError: a folder is missing, or none of its images can be read. One that cannot be is skipped with
+            a SkippedImageWarning.
     """
     listed = [folders] if isinstance(folders, str | Path) else list(folders)
-    found = [pair for folder in listed for pair in pairs(Path(folder), scale, None if lr is None else Path(lr))]
+    found = [pair for folder in listed for pair in pairs(folder, scale, lr)]
     if not found:
-        raise ImageError(f"no images in {', '.join(str(f) for f in listed)}; give a folder of PNG or JPEG files")
+        raise ImageError("no folder of images was given; give at least one")
     root = Path(cache) if cache is not None else default_cache()
     path = root / f"x{scale}-{_digest(found, scale)}.pixels"
     if not path.exists() or not _whole(path):
         _build(path, found, scale, progress)
-    return open_packed(path)
+    images = open_packed(path)
+    for message in images.skipped:
+        warnings.warn(f"skipped: {message}", SkippedImageWarning, stacklevel=2)
+    return images
 
 
 def default_cache() -> Path:
@@ -123,7 +130,7 @@ def open_packed(path: Path) -> PackedImages:
 
 
 def _digest(found: Sequence[Pair], scale: int) -> str:
-    """Of names and bytes: another folder with the same files finds the same cache, a changed file another one."""
+    """Of names and bytes: the same files elsewhere find the same cache, a changed file does not."""
     digest = hashlib.blake2b(f"{FORMAT} x{scale}".encode(), digest_size=16)
     with ThreadPoolExecutor() as pool:
         for pair, hashes in zip(found, pool.map(_hash_pair, found)):
@@ -169,13 +176,14 @@ def _decode(pair: Pair, scale: int) -> tuple[np.ndarray, np.ndarray] | str:
     try:
         hr = modcrop(_eight_bits(read_image(pair.hr).pixels), scale)
         if not hr.size:
-            return f"{pair.hr}: smaller than {scale}x{scale} pixels; skipped"
+            return f"{pair.hr} is smaller than {scale}x{scale} pixels"
         lr = imresize(hr, 1 / scale) if pair.lr is None else _eight_bits(read_image(pair.lr).pixels)
     except (ImageError, OSError) as error:
-        return f"{pair.hr}: {error}; skipped"
+        return str(error)
     lr = np.asarray(lr)
     if lr.shape[0] * scale < hr.shape[0] or lr.shape[1] * scale < hr.shape[1]:
-        return f"{pair.lr}: {lr.shape[1]}x{lr.shape[0]} is not 1/{scale} of {hr.shape[1]}x{hr.shape[0]}; skipped"
+        sizes = f"{lr.shape[1]}x{lr.shape[0]} is not 1/{scale} of {hr.shape[1]}x{hr.shape[0]}"
+        return f"{pair.lr}: {sizes}"
     return hr, lr[: hr.shape[0] // scale, : hr.shape[1] // scale]
 
 

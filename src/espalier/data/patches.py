@@ -42,7 +42,7 @@ class Patches:
 
     @property
     def positions(self) -> np.ndarray:
-        """Running sum over the images of the number of places a patch can take; too small images have none."""
+        """Running sum over the images of the places a patch can take; images that are too small have none."""
         height, width = self.images.places[:, 4] - self.size + 1, self.images.places[:, 5] - self.size + 1
         return np.cumsum(np.clip(height, 0, None) * np.clip(width, 0, None))
 
@@ -67,7 +67,9 @@ class Patches:
         top, left = np.divmod(number, self.images.places[image, 5] - self.size + 1)
         return image, top, left
 
-    def _cut(self, image: np.ndarray, top: np.ndarray, left: np.ndarray, way: np.ndarray, scale: int) -> Tensor:
+    def _cut(
+        self, image: np.ndarray, top: np.ndarray, left: np.ndarray, way: np.ndarray, scale: int
+    ) -> Tensor:
         """Pixels by index arithmetic: a flip or a turn is another first pixel and other strides."""
         first, _, width = self.images.places[image, :3].T if scale > 1 else self.images.places[image, 3:].T
         size = self.size * scale

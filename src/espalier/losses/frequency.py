@@ -1,4 +1,4 @@
-"""L1 between the two-dimensional spectra (as in Cho et al. 2021, MIMO-UNet, equation 7), real and imaginary parts apart."""
+"""L1 between two-dimensional spectra, real and imaginary apart (as in Cho et al. 2021, MIMO-UNet, eq. 7)."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from espalier.losses.weighted import Loss
 
 def build() -> Loss:
     def frequency(output: Tensor, target: Tensor) -> Tensor:
-        # The transform is linear, so one of the difference is enough; "ortho" keeps the size of an L1 on pixels.
+        # Linear, so one transform of the difference is enough; "ortho" keeps the size of an L1 on pixels.
         spectrum = torch.fft.rfft2((output - target).float(), norm="ortho")
         return torch.view_as_real(spectrum).abs().mean()
 

@@ -38,8 +38,10 @@ def names() -> list[str]:
     return sorted(name for name in files if name != "weighted")
 
 
-def terms(weights: Mapping[str, float], options: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Term, ...]:
-    """Build the list from `{"l1": 1.0, "teacher": 0.5, "teacher-frequency": 0.05}`; weight 0 leaves a loss out.
+def terms(
+    weights: Mapping[str, float], options: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[Term, ...]:
+    """Build the list from `{"l1": 1.0, "teacher": 0.5, "teacher-mse": 0.1}`; weight 0 leaves a loss out.
 
     "teacher" is L1 against the teacher's output; "teacher-NAME" is any other loss against it.
 
@@ -80,5 +82,6 @@ def parse(text: str) -> dict[str, float]:
         try:
             weights[name.strip()] = float(number or 1)
         except ValueError:
-            raise LossError(f"{part!r} in {text!r} is no loss with a weight; write for example l1=1") from None
+            message = f"{part!r} in {text!r} is no loss with a weight; write for example l1=1"
+            raise LossError(message) from None
     return weights

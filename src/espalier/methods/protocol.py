@@ -21,7 +21,7 @@ class Context:
     rank: int
     workers: int
     average: Callable[[Iterable[Tensor]], None]
-    """Replace tensors by their mean over all workers, in place: for gradients and statistics of the method's own."""
+    """Replace tensors by their mean over all workers, in place: for gradients and statistics of its own."""
     ema: nn.Module | None = None
     """The running mean of the network, made after `start`; none while `start` runs, or where none is kept."""
 
@@ -41,12 +41,12 @@ class Batch:
 class Method(Protocol):
     """The hooks, in the order in which they are called; inherit from `Idle` to write only some of them.
 
-    A random choice should use torch's global generator or one seeded by `(seed, step)`: the loop seeds the global one
-    anew at every step, so that a resumed run repeats it. Whatever else is remembered belongs into `state_dict`.
+    A random choice should use torch's global generator, which the loop seeds anew at every step, or one seeded
+    by `(seed, step)`, so that a resumed run repeats it. What else is remembered belongs into `state_dict`.
     """
 
     def start(self, context: Context) -> None:
-        """Before the optimizer is made, also when resuming: change the network's form here, deterministically."""
+        """Before the optimizer is made, also when resuming: change the network's form, always in the same way."""
         ...
 
     def parameters(self) -> Iterable[nn.Parameter]:
@@ -70,7 +70,7 @@ class Method(Protocol):
         ...
 
     def after_step(self, step: int) -> PrunePlan | None:
-        """The weights have moved: mask them, step a second network. A plan is carried out at once by the loop."""
+        """The weights have moved: mask them, step a second network. The loop carries a plan out at once."""
         ...
 
     def done(self, step: int) -> bool:

@@ -6,4 +6,13 @@ from espalier.training.loop import fit
 from espalier.training.settings import TrainSettings
 from espalier.training.validation import Validation, psnr_on
 
-__all__ = ["History", "Interrupted", "Point", "TrainSettings", "TrainingError", "Validation", "fit", "psnr_on"]
+__all__ = [
+    "History",
+    "Interrupted",
+    "Point",
+    "TrainSettings",
+    "TrainingError",
+    "Validation",
+    "fit",
+    "psnr_on",
+]

@@ -1,4 +1,4 @@
-"""Checkpoints: written beside and renamed, sealed with a digest, the last two kept, never a pickle read unsafely."""
+"""Checkpoints: written beside and renamed, sealed with a digest, the last two kept, never unsafely read."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ class DamagedCheckpointWarning(UserWarning):
     """A checkpoint cannot be read; an older one is used."""
 
 
-def write(path: Path, state: Mapping[str, Any]) -> None:
+def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Write tensors, numbers, strings, lists and dicts of them.
 
     Raises:
@@ -31,11 +31,11 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
     torch.save(dict(state), buffer)
     payload = buffer.getvalue()
     with replacing(path) as temporary:
-        temporary.write_bytes(MAGIC + hashlib.blake2b(payload, digest_size=32).digest() + payload)
+        temporary.write_bytes(MAGIC + _digest(payload) + payload)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read what `write` wrote.
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read what `write_checkpoint` wrote.
 
     Raises:
         TrainingError: the file is missing, cut short, altered, or something else.
@@ -45,8 +45,8 @@ def read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise TrainingError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
     start = len(MAGIC) + 32
-    payload = data[start:]
-    if data[: len(MAGIC)] != MAGIC or hashlib.blake2b(payload, digest_size=32).digest() != data[len(MAGIC) : start]:
+    magic, digest, payload = data[: len(MAGIC)], data[len(MAGIC) : start], data[start:]
+    if magic != MAGIC or _digest(payload) != digest:
         raise TrainingError(f"{path} is not a whole checkpoint: its digest does not fit its content")
     try:
         return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
@@ -54,32 +54,37 @@ def read(path: Path) -> dict[str, Any]:
         raise TrainingError(f"{path} cannot be read by this version of torch: {error}") from error
 
 
-def save(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
+def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
     """Write the checkpoint of `step` and remove all but the last two."""
     path = folder / f"step-{step:09d}.ckpt"
-    write(path, state)
-    for old in found(folder)[:-KEPT]:
+    write_checkpoint(path, state)
+    for old in list_checkpoints(folder)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
 
 
-def found(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """All checkpoints of a folder, the newest last."""
     return sorted(folder.glob("step-*.ckpt"))
 
 
-def newest(folder: Path) -> dict[str, Any] | None:
+def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     """The newest whole checkpoint; a damaged one is passed over with a warning. None where there is none.
 
     Raises:
         TrainingError: there are checkpoints, and all are damaged.
     """
-    paths = found(folder)
+    paths = list_checkpoints(folder)
     for path in reversed(paths):
         try:
-            return read(path)
+            return read_checkpoint(path)
         except TrainingError as error:
-            warnings.warn(f"{error}; going back to the one before", DamagedCheckpointWarning, stacklevel=2)
+            message = f"{error}; going back to the one before"
+            warnings.warn(message, DamagedCheckpointWarning, stacklevel=2)
     if paths:
-        raise TrainingError(f"all {len(paths)} checkpoints in {folder} are damaged; start anew in another folder")
+        raise TrainingError(f"all {len(paths)} checkpoints in {folder} are damaged; start in another folder")
     return None
+
+
+def _digest(payload: bytes) -> bytes:
+    return hashlib.blake2b(payload, digest_size=32).digest()

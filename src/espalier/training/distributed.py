@@ -73,7 +73,7 @@ def current() -> Workers:
 
 @contextlib.contextmanager
 def joined() -> Iterator[Workers]:
-    """Join the workers that torchrun started (gloo on CPUs, NCCL on GPUs); nothing happens without torchrun."""
+    """Join the workers that torchrun started (gloo on CPUs, NCCL on GPUs); without torchrun, alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
         yield current()
         return
@@ -87,4 +87,5 @@ def joined() -> Iterator[Workers]:
 
 
 def _device() -> torch.device:
-    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
+    cuda = dist.get_backend() == "nccl"
+    return torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")

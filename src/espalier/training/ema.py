@@ -17,11 +17,11 @@ class Ema:
     def update(self, network: nn.Module, step: int) -> None:
         """Move towards `network` after `step` steps were done; what is not floating point is copied."""
         means, values = _tensors(self.network), _tensors(network)
-        floating = [i for i, mean in enumerate(means) if mean.is_floating_point()]
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_([means[i] for i in floating], [values[i] for i in floating], weight)
         for mean, value in zip(means, values):
-            if not mean.is_floating_point():
+            if mean.is_floating_point():
+                mean.lerp_(value, weight)
+            else:
                 mean.copy_(value)
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Ctrl-C, and the polite signal of schedulers, end training between two steps; a second Ctrl-C ends it at once."""
+"""Ctrl-C and the polite signal of schedulers end training between two steps; a second one ends it at once."""
 
 import contextlib
 import signal

@@ -50,6 +50,19 @@ class Session:
         """What is validated and kept: the mean of the weights where there is one."""
         return self.network if self.ema is None else self.ema.network
 
+    def context(self) -> Context:
+        """What methods are told when everything is in place."""
+        ema = None if self.ema is None else self.ema.network
+        return _context(self.network, self.settings, self.workers, ema)
+
+    def finish(self) -> None:
+        """Put the mean into the network and hand it back plain."""
+        if self.ema is not None:
+            self.ema.copy_to(self.network)
+        self.network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+        self.method.finish()
+        self.network.eval()
+
     def cut_(self, plan: PrunePlan) -> None:
         """Surgery on the network, the optimizer and the mean; then wrap anew."""
         surgery.apply_to_optimizer_(self.optimizer, target(self.network), plan)
@@ -91,14 +104,14 @@ class Session:
             self.plateau.load_state_dict(state["plateau"])
             self.method.load_state_dict(state["method"])
         except (KeyError, RuntimeError, ValueError) as error:
-            raise TrainingError(f"the checkpoint does not fit this network, method and settings: {error}") from error
+            message = f"the checkpoint does not fit this network, method and settings: {error}"
+            raise TrainingError(message) from error
         self.step, self.done, self.best = state["step"], state["done"], state["best"]
 
 
 def begin(network: nn.Module, settings: TrainSettings, method: Method, workers: Workers) -> Session:
     """Everything a training needs, before its first step."""
-    context = Context(network, settings.steps, settings.seed, workers.rank, workers.count, workers.average_)
-    method.start(context)
+    method.start(_context(network, settings, workers))
     trained = [p for p in network.parameters() if p.requires_grad] + list(method.parameters())
     if not trained:
         raise TrainingError("the network has no parameters to train")
@@ -117,6 +130,13 @@ def begin(network: nn.Module, settings: TrainSettings, method: Method, workers: 
         plateau=Plateau(settings),
         ema=Ema(network, settings.ema) if settings.ema else None,
     )
+
+
+def _context(
+    network: nn.Module, settings: TrainSettings, workers: Workers, ema: nn.Module | None = None
+) -> Context:
+    average = workers.average_
+    return Context(network, settings.steps, settings.seed, workers.rank, workers.count, average, ema)
 
 
 def wrap(network: nn.Module, settings: TrainSettings, workers: Workers) -> nn.Module:

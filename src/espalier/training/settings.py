@@ -58,5 +58,5 @@ class TrainSettings:
                 raise TrainingError(f"{name} is {getattr(self, name)}; expected a whole number from 1 up")
         if self.steps < 0 or not self.lr > 0 or not 0 <= self.ema < 1:
             raise TrainingError(
-                f"steps={self.steps}, lr={self.lr}, ema={self.ema}: expected steps >= 0, lr > 0 and 0 <= ema < 1"
+                f"steps={self.steps}, lr={self.lr}, ema={self.ema}: expected steps >= 0, lr > 0, 0 <= ema < 1"
             )

@@ -1,4 +1,4 @@
-"""Losses gathered without waiting for the GPU at every step, and the first one that is no number."""
+"""Losses gathered without waiting for the GPU at every step, and the first that is no number."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from espalier.training.errors import TrainingError
 
 
 class Watch:
-    """Collects the losses of each step; `flush` gives their means and stops at the first that is not finite."""
+    """Collects losses step by step; `flush` gives their means, `check` stops at one that is not finite."""
 
     def __init__(self) -> None:
         self._steps: list[int] = []
@@ -42,6 +42,5 @@ class Watch:
         """Means by name since the last flush."""
         self.check()
         count = len(self._seen)
-        means = {name: sum(row[i] for row in self._seen) / count for i, name in enumerate(self._names) if count}
-        self._seen = []
-        return means
+        rows, self._seen = self._seen, []
+        return {name: sum(row[i] for row in rows) / count for i, name in enumerate(self._names) if count}
