@@ -51,7 +51,7 @@ class Run:
     environment: dict[str, Any]
     plan: PrunePlan | None
     cost: dict[str, Any]
-    """`{"input_size": [h, w], "latency_size": [h, w], "rows": {version: row}}`, a row having `params`, `macs`,
+    """`{"input_size": [h, w], "latency_size": [h, w], "rows": {version: row}}`; a row has `params`, `macs`,
     `activations`, `convs`, `ms`, `ms_spread` and `memory` (bytes) as far as they were measured."""
     metrics: dict[str, Any]
     """`{"set", "scale", "y", "rows": {version: {"mean": {psnr, ssim}, "images": [{name, psnr, ssim}]}}}`."""
