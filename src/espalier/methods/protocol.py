@@ -41,12 +41,12 @@ class Batch:
 class Method(Protocol):
     """The hooks, in the order in which they are called; inherit from `Idle` to write only some of them.
 
-    A random choice should use torch's global generator, which the loop seeds anew at every step, or one seeded
-    by `(seed, step)`, so that a resumed run repeats it. What else is remembered belongs into `state_dict`.
+    A random choice should use torch's global generator, which the loop seeds anew at every step, or one
+    seeded by `(seed, step)`, so that a resumed run repeats it. All other memory belongs into `state_dict`.
     """
 
     def start(self, context: Context) -> None:
-        """Before the optimizer is made, also when resuming: change the network's form, always in the same way."""
+        """Before the optimizer is made, also when resuming: change the network's form, always alike."""
         ...
 
     def parameters(self) -> Iterable[nn.Parameter]:

@@ -54,7 +54,7 @@ def fit(
     """Train `network` (RGB 0..1 in and out) in place, on its device; it ends as the EMA where one is kept.
 
     With `run`, checkpoints and `log.jsonl` are written there, and `resume` goes on from the last checkpoint
-    (on the CPU bit for bit). Under torchrun all workers train one network; call inside `distributed.joined()`.
+    (on the CPU bit for bit). Under torchrun all workers train one network; call in `distributed.joined()`.
 
     Raises:
         TrainingError: nothing to train on or for, a loss that is not finite, a run folder in use.
