@@ -1,9 +1,10 @@
 """Layers that several of our networks share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from espalier.errors import NetworkError
 
@@ -34,12 +35,65 @@ def mean_shifts(mean: Sequence[float], peak: float) -> tuple[MeanShift, MeanShif
     return MeanShift(-peak * c for c in mean), MeanShift(peak * c for c in mean)
 
 
+def shuffle_factors(scale: int) -> list[int]:
+    """The pixel shuffles that make up `scale`.
+
+    Raises:
+        NetworkError: it is none of 1, 2, 3, 4 and 8.
+    """
+    if scale not in (1, 2, 3, 4, 8):
+        raise NetworkError(f"this network cannot be built for scale {scale}; its upsampler knows 1, 2, 3, 4 and 8")
+    return [3] if scale == 3 else [2] * (scale.bit_length() - 1)
+
+
 def shuffle_steps(channels: int, scale: int) -> list[nn.Module]:
     """Convolution and pixel shuffle, once for 2 and 3, k times for 2**k (EDSR, figure 3)."""
-    if scale not in (1, 2, 3, 4, 8):
-        raise NetworkError(f"this network cannot be built for scale {scale}; it has upsamplers for 1, 2, 3, 4 and 8")
-    steps = [3] if scale == 3 else [2] * (scale.bit_length() - 1)
     layers: list[nn.Module] = []
-    for step in steps:
+    for step in shuffle_factors(scale):
         layers += [conv3(channels, step * step * channels), nn.PixelShuffle(step)]
     return layers
+
+
+class ShuffleUpsampler(nn.Module):
+    """Convolution, ReLU, pixel shuffle, as often as `scale` needs it (CARN)."""
+
+    def __init__(self, channels: int, scale: int, *, groups: int = 1) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for step in shuffle_factors(scale):
+            layers += [conv3(channels, step * step * channels, groups=groups), nn.ReLU(), nn.PixelShuffle(step)]
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+    @staticmethod
+    def scale_of(state: Mapping[str, Tensor], prefix: str, channels: int) -> int:
+        """The scale of an upsampler of `channels` whose tensors stand under `prefix`."""
+        outputs = [len(t) for name, t in state.items() if name.startswith(prefix) and name.endswith("bias")]
+        return 3 if outputs and outputs[0] == 9 * channels else 2 ** len(outputs)
+
+
+class SpatialAttention(nn.Module):
+    """Enhanced spatial attention (Liu et al., CVPR 2020); `deep` with the two further convolutions that RLFN drops."""
+
+    MINIMUM = 15
+    """Smallest input that its stride and pooling leave anything of."""
+
+    def __init__(self, channels: int, squeezed: int, *, deep: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, squeezed, 1)
+        self.conv_f = nn.Conv2d(squeezed, squeezed, 1)
+        self.conv2 = nn.Conv2d(squeezed, squeezed, 3, stride=2)
+        self.conv_max = nn.Sequential() if not deep else conv3(squeezed, squeezed)
+        self.conv3 = conv3(squeezed, squeezed)
+        self.conv3_ = nn.Sequential() if not deep else conv3(squeezed, squeezed)
+        self.act = nn.ReLU() if deep else nn.Identity()
+        self.conv4 = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        squeezed = self.conv1(x)
+        wide = functional.max_pool2d(self.conv2(squeezed), 7, stride=3)
+        wide = self.conv3_(self.act(self.conv3(self.act(self.conv_max(wide)))))
+        wide = functional.interpolate(wide, x.shape[-2:], mode="bilinear", align_corners=False)
+        return x * torch.sigmoid(self.conv4(wide + self.conv_f(squeezed)))

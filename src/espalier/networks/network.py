@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from espalier.images.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
+from espalier.images.resize import enlarge
 from espalier.plan import PrunePlan
 
 
@@ -37,6 +39,9 @@ class Adapter:
     multiple_of: int = 1
     """Height and width must divide by this; inputs are padded by reflection and the result cropped."""
     minimum: int = 1
+    """Smallest height and width that the network can work on."""
+    square: bool = False
+    """Height and width must be equal."""
 
 
 class Network(nn.Module):
@@ -69,22 +74,18 @@ class Network(nn.Module):
         """What `body` is fed for RGB `x` in 0..1: always a new tensor, since some networks write into theirs."""
         adapter = self.adapter
         if adapter.luma:
-            from espalier.images.color import rgb_to_y
             x = rgb_to_y(x) / 255
         if adapter.enlarged:
-            from espalier.images.resize import imresize
-            x = imresize(x, self.scale)
-        x = pad_to_multiple(x, adapter.multiple_of, adapter.minimum)
+            x = enlarge(x, self.scale)
+        x = _padded(x, adapter)
         return x * adapter.range if adapter.range != 1 else x.clone()
 
-    def decode(self, native: Tensor, x: Tensor) -> Tensor:
+    def decode(self, native: Tensor | tuple[Tensor, ...], x: Tensor) -> Tensor:
         """RGB in 0..1 from what `body` gave for `x`; a Y-only network borrows the bicubic chroma of `x`."""
         out = self._uncover(native, x)
         if not self.adapter.luma:
             return out
-        from espalier.images.color import rgb_to_ycbcr, ycbcr_to_rgb
-        from espalier.images.resize import imresize
-        chroma = imresize(rgb_to_ycbcr(x)[:, 1:], self.scale)
+        chroma = enlarge(rgb_to_ycbcr(x)[:, 1:], self.scale)
         return ycbcr_to_rgb(torch.cat([out * 255, chroma], dim=1))
 
     def luma(self, x: Tensor) -> Tensor:
@@ -92,11 +93,12 @@ class Network(nn.Module):
         native = self.body(self.encode(x))
         if self.adapter.luma:
             return self._uncover(native, x) * 255
-        from espalier.images.color import rgb_to_y
         return rgb_to_y(self.decode(native, x))
 
-    def _uncover(self, native: Tensor, x: Tensor) -> Tensor:
-        """Take the padding and the native range off."""
+    def _uncover(self, native: Tensor | tuple[Tensor, ...], x: Tensor) -> Tensor:
+        """Take the padding and the native range off; of several outputs the first is the image."""
+        if isinstance(native, tuple | list):
+            native = native[0]
         height, width = x.shape[-2] * self.scale, x.shape[-1] * self.scale
         out = native[..., :height, :width]
         return out / self.adapter.range if self.adapter.range != 1 else out
@@ -105,16 +107,18 @@ class Network(nn.Module):
         return f"{self.name}, x{self.scale}"
 
 
-def pad_to_multiple(x: Tensor, multiple_of: int, minimum: int) -> Tensor:
+def _padded(x: Tensor, adapter: Adapter) -> Tensor:
     """Pad right and bottom by reflection, by repetition where the image is too small to be reflected."""
     height, width = x.shape[-2:]
-    down, right = (_missing(size, multiple_of, minimum) for size in (height, width))
-    if down == right == 0:
+    tall, wide = (_fitting(size, adapter) for size in (height, width))
+    if adapter.square:
+        tall = wide = max(tall, wide)
+    if (tall, wide) == (height, width):
         return x
-    mode = "reflect" if down < height and right < width else "replicate"
-    return functional.pad(x, (0, right, 0, down), mode=mode)
+    mode = "reflect" if tall < 2 * height and wide < 2 * width else "replicate"
+    return functional.pad(x, (0, wide - width, 0, tall - height), mode=mode)
 
 
-def _missing(size: int, multiple_of: int, minimum: int) -> int:
-    wanted = max(size, minimum)
-    return -(-wanted // multiple_of) * multiple_of - size
+def _fitting(size: int, adapter: Adapter) -> int:
+    """The least size, `size` or above, that the network takes."""
+    return -(-max(size, adapter.minimum) // adapter.multiple_of) * adapter.multiple_of

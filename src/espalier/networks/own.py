@@ -54,10 +54,13 @@ def scale(name: str, arguments: Mapping[str, Any]) -> int:
     return int(arguments.get("scale", default))
 
 
-def recognise(state: Mapping[str, Tensor]) -> tuple[str, Recognised] | None:
-    """The first architecture that knows these tensors, its arguments, and the tensors under its names."""
+def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> tuple[str, Recognised] | None:
+    """The first architecture that knows these tensors, its arguments, and the tensors under its names.
+
+    `scale` decides only where the tensors hold several scales, or leave it open.
+    """
     for name in names():
-        recognised = module(name).recognise(state)
+        recognised = module(name).recognise(state, scale)
         if recognised is not None:
             return name, recognised
     return None

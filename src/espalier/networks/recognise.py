@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -52,3 +53,10 @@ def shuffle_scale(channels: int, colours: int = 3) -> int | None:
     """Scale of a pixel shuffle that makes `colours` channels of `channels`; None if there is none."""
     scale = math.isqrt(channels // colours)
     return scale if scale * scale * colours == channels else None
+
+
+def stored_means(state: Mapping[str, Tensor], default: Sequence[float]) -> dict[str, Tensor]:
+    """Our two mean-colour buffers from a checkpoint's `add_mean` (a 1x1 convolution's bias, or a buffer of ours)."""
+    found = [t for name, t in state.items() if name.startswith("add_mean.") and t.numel() == 3]
+    colour = (found[0] if found else torch.tensor(list(default))).reshape(3, 1, 1)
+    return {"sub_mean.shift": -colour, "add_mean.shift": colour}

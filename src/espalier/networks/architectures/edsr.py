@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from espalier.networks.layers import DIV2K_MEAN, conv3, mean_shifts, shuffle_steps
 from espalier.networks.network import Adapter
-from espalier.networks.recognise import Recognised, count, has, rename, shuffle_scale, without
+from espalier.networks.recognise import Recognised, count, has, rename, shuffle_scale, stored_means, without
 
 
 class ResidualBlock(nn.Module):
@@ -67,7 +66,7 @@ def adapter(arguments: Mapping[str, Any]) -> Adapter:
     return Adapter(range=arguments.get("peak", 255.0))
 
 
-def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
+def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:  # noqa: ARG001
     """EDSR-PyTorch's names (head.0, body.0.body.0, tail.0.0, ...) or BasicSR's (conv_first, body.0.conv1, ...)."""
     if has(state, "conv_first.weight", "conv_after_body.weight", "body.0.conv1.weight", "conv_last.weight"):
         return _recognise(_from_basicsr(state), peak=255.0)
@@ -109,9 +108,8 @@ def _recognise(state: Mapping[str, Tensor], *, peak: float) -> Recognised | None
     arguments = {"scale": scale, "blocks": blocks, "channels": channels, "upsampler": upsampler, "peak": peak}
     if channels >= 256 and upsampler == "full":
         arguments["res_scale"] = 0.1
-    sub_mean, add_mean = _means(state, peak)
-    tensors = {**without(state, "sub_mean", "add_mean"), "sub_mean.shift": sub_mean, "add_mean.shift": add_mean}
-    return Recognised(arguments, tensors)
+    means = stored_means(state, [peak * colour for colour in DIV2K_MEAN])
+    return Recognised(arguments, {**without(state, "sub_mean.", "add_mean."), **means})
 
 
 def _full_scale(state: Mapping[str, Tensor]) -> int | None:
@@ -120,9 +118,3 @@ def _full_scale(state: Mapping[str, Tensor]) -> int | None:
     if not steps:
         return None
     return 3 if steps[0].shape[0] == 9 * steps[0].shape[1] else 2 ** len(steps)
-
-
-def _means(state: Mapping[str, Tensor], peak: float) -> tuple[Tensor, Tensor]:
-    stored = state.get("add_mean.bias", state.get("add_mean.shift"))
-    colour = (torch.tensor(DIV2K_MEAN) * peak if stored is None else stored).reshape(3, 1, 1)
-    return -colour, colour

@@ -1,0 +1,87 @@
+"""A person's own network: "package.module:function" names code that returns it."""
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+from espalier.errors import NetworkError
+from espalier.networks.arguments import did_you_mean
+from espalier.networks.network import Adapter, Base, Network
+from espalier.networks.probe import find_scale
+
+
+def construct(path: str, *, scale: int | None = None) -> Network:
+    """The network that the function or class `path` makes when called without arguments.
+
+    Attributes of the returned module that are used where present: `scale`, and those of `Adapter` (`range`, `luma`,
+    `enlarged`, `multiple_of`, `minimum`, `square`). Otherwise it takes RGB in 0..1, and its scale is measured.
+    """
+    body = build(path)
+    adapter = _adapter(body)
+    stated = scale or getattr(body, "scale", None)
+    found = stated if isinstance(stated, int) else None
+    if found is None and not adapter.enlarged:
+        found = find_scale(body, adapter, path)
+    if found is None:
+        raise NetworkError(f"{path} is fed an enlargement, so its scale cannot be measured; say scale=...")
+    return Network(body, name=path.partition(":")[2], scale=found, base=Base("factory", path), adapter=adapter)
+
+
+def build(path: str) -> nn.Module:
+    """Import and call `path`, in evaluation mode.
+
+    Raises:
+        NetworkError: it cannot be imported, is of Python's own library, fails, or returns no module.
+    """
+    module, _, name = path.partition(":")
+    if module.split(".")[0] in sys.stdlib_module_names:
+        # a native file names its factory: never let it name os:abort
+        raise NetworkError(f"{path} is part of Python itself and makes no network")
+    make = _find(module, name)
+    try:
+        body = make()
+    except Exception as error:  # a person's own code may raise anything
+        raise NetworkError(f"{path}() failed with {type(error).__name__}: {error}") from error
+    if not isinstance(body, nn.Module):
+        raise NetworkError(f"{path}() returned {type(body).__name__}; expected a torch.nn.Module")
+    return body.eval()
+
+
+def _find(module: str, name: str) -> Any:
+    try:
+        with _working_folder_importable():
+            imported = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise NetworkError(
+            f"cannot import {module}: {error}; run from the folder that holds it, or install it"
+        ) from error
+    except Exception as error:
+        raise NetworkError(f"importing {module} failed with {type(error).__name__}: {error}") from error
+    if not callable(getattr(imported, name, None)):
+        known = [word for word, value in vars(imported).items() if callable(value) and not word.startswith("_")]
+        raise NetworkError(f"{module} has no function or class {name!r}{did_you_mean(name, known)}")
+    return getattr(imported, name)
+
+
+@contextlib.contextmanager
+def _working_folder_importable() -> Iterator[None]:
+    folder = os.getcwd()
+    if folder in sys.path or "" in sys.path:
+        yield
+        return
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _adapter(body: nn.Module) -> Adapter:
+    plain = Adapter()
+    given = {name: getattr(body, name, default) for name, default in vars(plain).items()}
+    return Adapter(**{n: v if isinstance(v, int | float | bool) else getattr(plain, n) for n, v in given.items()})

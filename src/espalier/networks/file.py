@@ -1,0 +1,150 @@
+"""The native file: safetensors whose header says how to rebuild the network. No pickle, no code."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from espalier.errors import NetworkError, PlanError
+from espalier.files import replacing
+from espalier.networks import factory, own, spandrel
+from espalier.networks.network import Adapter, Base, Network
+from espalier.networks.prepare import fold_
+from espalier.plan import PrunePlan
+from espalier.surgery import apply_
+
+FORMAT = 1
+KEY = "espalier"
+
+
+def save(network: Network, path: str | Path, *, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write `network` to `path`, all or nothing; `metadata` is free JSON-able text that travels along.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    header = {
+        "format": FORMAT,
+        "name": network.name,
+        "scale": network.scale,
+        "base": _encode(dataclasses.asdict(network.base)),
+        "adapter": dataclasses.asdict(network.adapter),
+        "plans": [plan.to_json() for plan in network.plans],
+        "metadata": dict(metadata or {}),
+    }
+    with replacing(path) as temporary:
+        save_file(_distinct(network.body.state_dict()), temporary, {KEY: json.dumps(header), "format": "pt"})
+
+
+def is_native(header: Mapping[str, str]) -> bool:
+    """Whether the header of a safetensors file was written by `save`."""
+    return KEY in header
+
+
+def metadata(header: Mapping[str, str]) -> dict[str, Any]:
+    """What was given to `save` as metadata."""
+    return json.loads(header[KEY])["metadata"]
+
+
+def rebuild(tensors: Mapping[str, Tensor], header: Mapping[str, str], path: Path) -> Network:
+    """Build the base, prepare it if it was, cut it as it was, and give it its tensors.
+
+    Raises:
+        NetworkError: the header is unknown, or plans and tensors do not fit the base.
+    """
+    try:
+        record = json.loads(header[KEY])
+        if record["format"] > FORMAT:
+            raise NetworkError(
+                f"cannot load {path}: it was written by a newer Espalier (format {record['format']}, known is {FORMAT})"
+            )
+        base = Base(**_decode(record["base"]))
+        adapter = Adapter(**record["adapter"])
+        plans = tuple(PrunePlan.from_json(text) for text in record["plans"])
+        name, scale = record["name"], record["scale"]
+    except (ValueError, KeyError, TypeError, PlanError) as error:
+        raise NetworkError(f"cannot load {path}: its header is damaged ({error!r})") from error
+    body = _cut(build_base(base, adapter), plans, path)
+    _fill(body, tensors, path)
+    return Network(body, name=name, scale=scale, base=base, adapter=adapter, plans=plans)
+
+
+def build_base(base: Base, adapter: Adapter) -> nn.Module:
+    """The unpruned network with fresh weights."""
+    if base.kind == "own":
+        body = own.build(base.name, base.arguments)
+    elif base.kind == "spandrel":
+        body = spandrel.build(base.name, base.arguments)
+    elif base.kind == "factory":
+        body = factory.build(base.name)
+    else:
+        raise NetworkError(f"no way is known to build a network of kind {base.kind!r}")
+    if base.prepared:
+        fold_(body, adapter, batchnorm=base.batchnorm_folded)
+    return body
+
+
+def _cut(body: nn.Module, plans: tuple[PrunePlan, ...], path: Path) -> nn.Module:
+    for number, plan in enumerate(plans, start=1):
+        try:
+            apply_(body, plan)
+        except PlanError as error:
+            raise NetworkError(f"cannot load {path}: its pruning plan {number} does not fit its base: {error}") from error
+    return body
+
+
+def _fill(body: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    own_state = body.state_dict()
+    first_name = {_place(tensor): name for name, tensor in reversed(own_state.items())}
+    complete = {n: tensors[n] if n in tensors else tensors.get(first_name[_place(t)]) for n, t in own_state.items()}
+    missing = sorted(name for name, tensor in complete.items() if tensor is None)
+    unknown = sorted(set(tensors) - set(own_state))
+    wrong = sorted(n for n, t in complete.items() if t is not None and t.shape != own_state[n].shape)
+    if missing or unknown or wrong:
+        raise NetworkError(
+            f"cannot load {path}: its tensors do not fit the network it describes "
+            f"(missing {missing[:3]}, unknown {unknown[:3]}, of another size {wrong[:3]})"
+        )
+    dtypes = {t.dtype for t in tensors.values() if t.is_floating_point()}
+    if len(dtypes) == 1:
+        body.to(dtypes.pop())
+    body.load_state_dict({n: t for n, t in complete.items() if t is not None})
+
+
+def _place(tensor: Tensor) -> tuple[int, tuple[int, ...], int]:
+    """Equal for two names of one tensor."""
+    return tensor.data_ptr(), tuple(tensor.shape), id(tensor) if tensor.numel() == 0 else 0
+
+
+def _distinct(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """One name per tensor, each in its own memory, as safetensors wants it."""
+    seen: dict[Any, str] = {}
+    result: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        if seen.setdefault(_place(tensor), name) == name:
+            result[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    return result
+
+
+def _encode(value: Any) -> Any:
+    """JSON knows no tuples, but some constructors tell them from lists."""
+    if isinstance(value, tuple):
+        return {"tuple": [_encode(v) for v in value]}
+    if isinstance(value, list):
+        return [_encode(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _encode(v) for k, v in value.items()}
+    return value
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"tuple"}:
+            return tuple(_decode(v) for v in value["tuple"])
+        return {k: _decode(v) for k, v in value.items()}
+    return [_decode(v) for v in value] if isinstance(value, list) else value

@@ -1,0 +1,193 @@
+"""The one place where spandrel is imported: its classes by name, and its recognition of checkpoints.
+
+Beside a CPU build of torch, torchvision (which spandrel needs for two lines that no SR network uses) stops at import,
+because two operators of its compiled part are missing. Declaring them lets it go on; they are never called.
+"""
+
+import importlib
+import inspect
+import json
+from collections.abc import Mapping
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from espalier.errors import NetworkError
+from espalier.networks.arguments import check_arguments, did_you_mean
+from espalier.networks.network import Adapter, Base, Network
+from espalier.networks.probe import find_scale
+
+PACKAGE = "spandrel.architectures"
+_declared: list[torch.library.Library] = []
+"""Kept alive: with the object the declarations would go."""
+
+
+@cache
+def package() -> ModuleType:
+    """spandrel, imported."""
+    try:
+        return importlib.import_module("spandrel")
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+    library = torch.library.Library("torchvision", "DEF")  # noqa: TOR901
+    _declared.append(library)
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return importlib.import_module("spandrel")
+
+
+@cache
+def families() -> dict[str, list[type[nn.Module]]]:
+    """The network classes that each of spandrel's architectures exports."""
+    result: dict[str, list[type[nn.Module]]] = {}
+    for support in package().MAIN_REGISTRY.architectures():
+        name = type(support.architecture).__module__.rsplit(".", 1)[-1]
+        module = importlib.import_module(f"{PACKAGE}.{name}")
+        result[name] = [getattr(module, word) for word in module.__all__ if _is_network(getattr(module, word))]
+    return dict(sorted(result.items()))
+
+
+def _is_network(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, nn.Module)
+
+
+def find_class(name: str) -> type[nn.Module]:
+    """A class by name: of an architecture ("SwinIR"), one among its classes ("RealPLKSR"), or "PLKSR.RealPLKSR".
+
+    Raises:
+        NetworkError: there is none, or the architecture has several.
+    """
+    family, _, inner = name.rpartition(".")
+    if family:
+        return _class_in(family, inner)
+    exported = {cls.__name__: cls for classes in families().values() for cls in classes}
+    if name in exported:
+        return exported[name]
+    if name in families():
+        classes = families()[name]
+        if len(classes) == 1:
+            return classes[0]
+        choices = ", ".join(f"spandrel.{cls.__name__}" for cls in classes)
+        raise NetworkError(f"spandrel's {name} has several networks: say one of {choices}")
+    known = sorted({*families(), *exported})
+    raise NetworkError(f"spandrel has no network {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
+
+
+def _class_in(family: str, name: str) -> type[nn.Module]:
+    """A class of one architecture by its own name, whether exported or not."""
+    if family not in families():
+        raise NetworkError(
+            f"spandrel has no architecture {family!r}{did_you_mean(family, families())}; there are {', '.join(families())}"
+        )
+    inside = {cls.__name__: cls for cls in families()[family]}
+    inside |= {n: v for cls in families()[family] for n, v in vars(inspect.getmodule(cls)).items() if _is_network(v)}
+    if name not in inside:
+        raise NetworkError(f"spandrel's {family} has no class {name!r}{did_you_mean(name, inside)}")
+    return inside[name]
+
+
+def class_path(cls: type[nn.Module]) -> str:
+    """"module:class", as a native file stores it."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def construct(name: str, arguments: Mapping[str, Any]) -> Network:
+    """The network of a reference "spandrel.NAME(...)"."""
+    cls = find_class(name)
+    check_arguments(f"spandrel.{name}", cls, arguments)
+    body = build(class_path(cls), arguments)
+    adapter = _adapter_of(body)
+    scale = find_scale(body, adapter, f"spandrel.{name}")
+    base = Base("spandrel", class_path(cls), dict(arguments))
+    return Network(body, name=cls.__name__, scale=scale, base=base, adapter=adapter)
+
+
+def build(path: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """A class of spandrel with fresh weights, in evaluation mode.
+
+    Raises:
+        NetworkError: `path` is not within spandrel, or the arguments do not fit.
+    """
+    package()
+    module, _, name = path.partition(":")
+    if not module.startswith(f"{PACKAGE}."):
+        raise NetworkError(f"{path!r} is no class of {PACKAGE}")
+    try:
+        cls = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise NetworkError(
+            f"the installed spandrel {package().__version__} has no {path}; install the version the file was made with"
+        ) from error
+    try:
+        return cls(**arguments).eval()
+    except Exception as error:  # whatever a third party's constructor finds wrong
+        raise NetworkError(f"{name} cannot be built with {dict(arguments)}: {error}") from error
+
+
+def recognise(state: Mapping[str, Tensor]) -> Network | None:
+    """The network that spandrel makes of a checkpoint's tensors; None where it knows none.
+
+    Raises:
+        NetworkError: it is known, but no super-resolution network for whole images.
+    """
+    api = package()
+    try:
+        descriptor = api.ModelLoader(device="cpu").load_from_state_dict(dict(state))
+    except api.UnsupportedModelError:
+        return None
+    except Exception as error:  # spandrel's detection met tensors it did not expect
+        raise NetworkError(f"spandrel recognises these tensors but cannot load them: {_short(error)}") from error
+    name = descriptor.architecture.id
+    if not isinstance(descriptor, api.ImageModelDescriptor) or descriptor.purpose == "FaceSR":
+        raise NetworkError(f"this is a {name} network, which does not enlarge whole images; Espalier cannot use it")
+    body = descriptor.model.eval()
+    base = Base("spandrel", class_path(type(body)), _hyperparameters(body))
+    return Network(body, name=name, scale=descriptor.scale, base=base, adapter=_adapter(descriptor))
+
+
+def _hyperparameters(body: nn.Module) -> dict[str, Any]:
+    hyperparameters = dict(getattr(body, "hyperparameters", {}))
+    try:
+        json.dumps(hyperparameters)
+    except TypeError as error:
+        raise NetworkError(
+            f"{type(body).__name__} was built with arguments that cannot be written down ({error})"
+        ) from error
+    return hyperparameters
+
+
+def _adapter_of(body: nn.Module) -> Adapter:
+    """Ask spandrel's own loader about sizes and channels; a plain RGB network where it cannot tell."""
+    try:
+        descriptor = package().ModelLoader(device="cpu").load_from_state_dict(dict(body.state_dict()))
+    except Exception:  # fresh weights of unusual sizes are not always recognised
+        return Adapter()
+    same = type(descriptor.model) is type(body) and hasattr(descriptor, "size_requirements")
+    return _adapter(descriptor) if same else Adapter()
+
+
+def _adapter(descriptor: Any) -> Adapter:
+    colours = {descriptor.input_channels, descriptor.output_channels}
+    if colours not in ({3}, {1}):
+        raise NetworkError(
+            f"{descriptor.architecture.id} takes {descriptor.input_channels} channels and gives "
+            f"{descriptor.output_channels}; Espalier works on networks of 3 (RGB) or 1 (Y)"
+        )
+    needs = descriptor.size_requirements
+    # IPT alone of all leaves its range to the caller
+    peak = float(getattr(descriptor.model, "rgb_range", 1.0)) if descriptor.architecture.id == "IPT" else 1.0
+    return Adapter(
+        range=peak,
+        luma=colours == {1},
+        multiple_of=needs.multiple_of,
+        minimum=max(1, needs.minimum),
+        square=needs.square,
+    )
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
