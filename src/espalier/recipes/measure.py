@@ -1,0 +1,82 @@
+"""Quality and cost of networks, as evaluation and compression report them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from espalier.costs import Cost, count, latency, memory
+from espalier.evaluation import Evaluation, compare
+from espalier.evaluation.upscale import bicubic, by_network
+from espalier.networks.network import Network
+from espalier.recipes.console import counting, waiting
+
+HEAVY = 60e9
+"""MACs above which time is measured on a smaller image, so that nobody waits for minutes."""
+
+SECONDS = 6.0
+"""How long timing goes on, all networks together; three rounds are always made."""
+
+
+def quality(
+    networks: Mapping[str, Network],
+    data: Path,
+    *,
+    y: bool = True,
+    lr: Path | None = None,
+    ensemble: bool = False,
+    tile: int | None = None,
+) -> dict[str, Evaluation]:
+    """PSNR and SSIM of bicubic and of each network on the same images.
+
+    Raises:
+        ImageError: no usable image, or images that are not `scale` apart.
+    """
+    scale = next(iter(networks.values())).scale
+    upscalers = {name: by_network(net, ensemble=ensemble, tile=tile) for name, net in networks.items()}
+    with counting("evaluating") as told:
+        return compare(
+            {"bicubic": bicubic(scale), **upscalers},
+            data,
+            scale,
+            y=y,
+            lr=lr,
+            progress=lambda done, total, _name: told(done, total),
+        )
+
+
+def costs(networks: Mapping[str, Network], *, timed: bool = True) -> dict[str, Any]:
+    """Exact counts at 1280 x 720 output, and time and memory where `timed`, as `cost.json` holds them."""
+    counts = {name: count(network) for name, network in networks.items()}
+    first = next(iter(counts.values()))
+    result: dict[str, Any] = {"input_size": list(first.input_size)}
+    rows = {name: cost.to_dict() for name, cost in counts.items()}
+    if timed:
+        size = timed_size(first)
+        result["latency_size"] = list(size)
+        with waiting("measuring time"):
+            times = latency.measure(networks, size, seconds=SECONDS)
+        for name, network in networks.items():
+            rows[name] |= times[name].to_dict() | memory.peak(network, size).to_dict()
+    return {**result, "rows": rows}
+
+
+def timed_size(cost: Cost) -> tuple[int, int]:
+    """The counted size, halved until one run is no heavier than `HEAVY`; never below 64 pixels."""
+    height, width = cost.input_size
+    macs = float(cost.macs)
+    while macs > HEAVY and min(height, width) >= 128:
+        height, width, macs = height // 2, width // 2, macs / 4
+    return height, width
+
+
+def metrics(evaluations: Mapping[str, Evaluation], network: str, name: str) -> dict[str, Any]:
+    """What `metrics.json` holds: `name` is the test set's."""
+    first = next(iter(evaluations.values()))
+    rows = {version: evaluation.to_dict() for version, evaluation in evaluations.items()}
+    return {
+        "network": network,
+        "set": name,
+        "scale": first.scale,
+        "y": first.y,
+        "rows": {version: {"mean": row["mean"], "images": row["images"]} for version, row in rows.items()},
+    }
