@@ -6,7 +6,7 @@ import torch
 from PIL import Image as pil
 
 from espalier.errors import ImageError, MissingExtraError, OutputError
-from espalier.images.io import Image, from_tensor, read_image, to_tensor, write_image
+from espalier.images.io import Image, as_eight_bits, from_tensor, read_image, to_tensor, write_image
 
 
 def _random(*shape: int, dtype: type = np.uint8) -> np.ndarray:
@@ -141,6 +141,16 @@ def test_tensor_round_trip_keeps_everything():
         assert tensor.dtype == torch.float32
         assert 0 <= tensor.min() <= tensor.max() <= 1
         _assert_same(from_tensor(tensor, like=image), image)
+
+
+def test_sixteen_bits_become_eight():
+    image = Image(
+        np.array([[[0, 128, 129], [257, 65535, 65406]]], np.uint16), np.array([[0, 65535]], np.uint16)
+    )
+    eight = as_eight_bits(image)
+    np.testing.assert_array_equal(eight.pixels, [[[0, 0, 1], [1, 255, 254]]])
+    np.testing.assert_array_equal(eight.alpha, [[0, 255]])
+    assert as_eight_bits(eight) is eight
 
 
 def test_enlarged_tensor_takes_alpha_and_grey_along():

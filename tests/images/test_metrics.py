@@ -101,6 +101,12 @@ def test_grey_images_measure_alike_in_every_channel(real_data):
     assert psnr(noisy, truth, 0, y=False) == pytest.approx(psnr_of_planes(*planes, 0), abs=1e-9)
 
 
+def test_strips_do_not_show(monkeypatch, two_images):
+    whole = ssim(*two_images, 2)
+    monkeypatch.setattr("espalier.images.metrics._STRIP", 150)
+    assert ssim(*two_images, 2) == pytest.approx(whole, abs=1e-13)
+
+
 def test_what_cannot_be_compared_is_said():
     with pytest.raises(ImageError, match="8x8x1 and 9x8x1"):
         psnr(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9), 0)

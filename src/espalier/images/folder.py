@@ -116,9 +116,11 @@ def _matched(images: list[Path], low: list[Path], scale: int, folder: Path) -> l
     by_name |= {file.stem: file for file in low}
     missing = [image.name for image in images if image.stem not in by_name]
     if missing:
+        other = next((file.name for file in low if re.search(r"x[0-9]+$", file.stem)), None)
+        named = f" ({other} is named for another scale)" if other else ""
         raise ImageError(
             f"{len(missing)} of {len(images)} images have no low-resolution partner in {folder}, the first "
-            f"is {missing[0]}: expected {Path(missing[0]).stem}x{scale} or the same name"
+            f"is {missing[0]}: expected {Path(missing[0]).stem}x{scale} or the same name{named}"
         )
     return [Pair(image.stem, image, by_name[image.stem]) for image in images]
 

@@ -88,6 +88,18 @@ def write_image(path: str | Path, image: Image) -> None:
         temporary.write_bytes(data)
 
 
+def as_eight_bits(image: Image) -> Image:
+    """The image with 8 bits: 16-bit values are divided by 257 and rounded."""
+    if image.bits == 8:
+        return image
+    pixels, alpha = (
+        None if values is None else ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        for values in (image.pixels, image.alpha)
+    )
+    assert pixels is not None
+    return Image(pixels, alpha, image.grey)
+
+
 def to_tensor(image: Image) -> Tensor:
     """The pixels as float32 (1, 3, H, W) in 0..1; alpha is left out."""
     pixels = np.ascontiguousarray(image.pixels.transpose(2, 0, 1)[None])

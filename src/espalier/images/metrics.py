@@ -12,6 +12,9 @@ from torch import Tensor
 from espalier.errors import ImageError
 from espalier.images.color import rgb_to_y
 
+_STRIP = 1 << 16
+"""Pixels of one strip of the SSIM map."""
+
 
 def psnr(image: Tensor, truth: Tensor, border: int, y: bool = True) -> float:
     """Peak signal-to-noise ratio in dB of RGB images (1, 3, H, W) in 0..1; infinite where they are equal.
@@ -36,8 +39,13 @@ def ssim(image: Tensor, truth: Tensor, border: int, y: bool = True) -> float:
 
 def measured_planes(rgb: Tensor, y: bool) -> Tensor:
     """What papers compare: RGB in 0..1 rounded to 8 bits, then Y (N, 1, H, W) or RGB; float64 in 0..255."""
-    rounded = eight_bits(rgb * 255).double()
-    return rgb_to_y(rounded / 255) if y else rounded
+    return planes_of_bytes(eight_bits(rgb * 255), y)
+
+
+def planes_of_bytes(rgb: Tensor, y: bool) -> Tensor:
+    """`measured_planes` of RGB that already is whole numbers in 0..255."""
+    planes = rgb.double()
+    return rgb_to_y(planes.div_(255) if planes is not rgb else planes / 255) if y else planes
 
 
 def eight_bits(planes: Tensor) -> Tensor:
@@ -54,14 +62,26 @@ def psnr_of_planes(image: Tensor, truth: Tensor, border: int) -> float:
 
 def ssim_of_planes(image: Tensor, truth: Tensor, border: int) -> float:
     """SSIM of planes (N, C, H, W) on the 0..255 scale, taken as they are."""
-    a, b = (plane.double() for plane in _inside(image, truth, border, smallest=11))
+    image, truth = _inside(image, truth, border, smallest=11)
+    height, width = image.shape[-2:]
+    # strips of about 64K pixels keep a photograph's maps in the cache and its memory small
+    step = max(1, _STRIP // width)
+    total = 0.0
+    for top in range(0, height - 10, step):
+        rows = (..., slice(top, min(top + step + 10, height)), slice(None))
+        total += _similarity(image[rows].double(), truth[rows].double()).sum().item()
+    return total / (image.shape[:-2].numel() * (height - 10) * (width - 10))
+
+
+def _similarity(a: Tensor, b: Tensor) -> Tensor:
+    """The SSIM map, 10 pixels smaller each way."""
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     # only the sum of the two variances is needed: four blurs, not five
     mean_a, mean_b, squares, product = _blur(torch.stack((a, b, a * a + b * b, a * b)))
     means = mean_a * mean_b
     powers = mean_a.square() + mean_b.square()
     similarity = (2 * means + c1) * (2 * (product - means) + c2)
-    return (similarity / ((powers + c1) * (squares - powers + c2))).mean().item()
+    return similarity / ((powers + c1) * (squares - powers + c2))
 
 
 def _inside(image: Tensor, truth: Tensor, border: int, smallest: int) -> tuple[Tensor, Tensor]:
