@@ -20,7 +20,9 @@ COMMANDS = {
     "inspect": "Show which channels of a network can be pruned, and what it costs.",
     "evaluate": "Measure PSNR, SSIM and cost of a network on a folder of images.",
     "compress": "Make a network smaller to a budget, recover its quality, write a run folder.",
+    "train": "Train a network on folders of images.",
     "report": "Write the report of a run again, or one page that compares several runs.",
+    "train": "Train a network on folders of images; under torchrun on many machines.",
     "demo": "Compress a small bundled network on bundled photographs, offline, in minutes.",
 }
 """Verb to help line; verb `x` is `command` of `espalier.recipes.x`, imported only when it is run."""
@@ -74,6 +76,7 @@ def build(config: Path | None = None) -> cyclopts.App:
     app = cyclopts.App(
         name="espalier",
         help="Make trained image super-resolution networks smaller and faster.",
+        help_format="plaintext",
         help_epilogue=EPILOGUE,
         version=__version__,
         config=() if config is None else (_yaml(config),),

@@ -1,0 +1,71 @@
+"""Config models: what a person may write in YAML or as flags, checked before anything starts."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from espalier.losses import parse
+from espalier.training.settings import TrainSettings
+
+
+class TrainConfig(BaseModel):
+    """How a network is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    steps: int = Field(500, ge=0)
+    """Optimizer steps."""
+    batch: int = Field(16, ge=1)
+    """Patches per worker in one forward pass."""
+    patch: int = Field(48, ge=1)
+    """Height and width of the low-resolution patches."""
+    augment: bool = True
+    """Flip and turn the patches."""
+    losses: str = "l1=1"
+    """Losses and their weights, as "l1=1,frequency=0.05"; "teacher" compares with the teacher's output."""
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """How gradients move the weights."""
+    lr: float = Field(2e-4, gt=0)
+    """Learning rate of one worker; with several it is multiplied by their number."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's two decays."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Weight decay."""
+    schedule: Literal["constant", "cosine", "step", "plateau"] = "cosine"
+    """How the learning rate falls."""
+    warmup: int = Field(0, ge=0)
+    """Steps over which the learning rate rises linearly."""
+    lr_end: float = Field(0.01, ge=0, le=1)
+    """Where the cosine ends, as a share of the learning rate."""
+    drop: float = Field(0.5, gt=0, le=1)
+    """What "step" and "plateau" multiply the learning rate by."""
+    drop_every: int = Field(200_000, ge=1)
+    """Steps between two drops of "step"."""
+    patience: int = Field(5, ge=0)
+    """Validations without a better result before "plateau" drops."""
+    clip: float | None = Field(None, gt=0)
+    """Largest norm of all gradients together."""
+    accumulate: int = Field(1, ge=1)
+    """Forward passes per step."""
+    ema: float = Field(0.0, ge=0, lt=1)
+    """Decay per step of the running mean of the weights; 0 keeps none."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of the forward and backward passes; the weights stay fp32."""
+    channels_last: bool = True
+    """Memory layout that is faster on most processors."""
+    compile: bool = False
+    """Compile the network with torch.compile."""
+    scale_lr: bool = True
+    """Multiply the learning rate by the number of workers."""
+    seed: int = Field(0, ge=0)
+    """Seed of weights, patches and everything else."""
+    validate_every: int = Field(1000, ge=1)
+    """Steps between two validations."""
+    save_every: int = Field(1000, ge=1)
+    """Steps between two checkpoints."""
+    log_every: int = Field(100, ge=1)
+    """Steps between two lines of the log."""
+
+    def settings(self) -> TrainSettings:
+        """The same for the training loop."""
+        return TrainSettings(**{**self.model_dump(), "losses": parse(self.losses)})

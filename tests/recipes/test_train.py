@@ -1,0 +1,114 @@
+"""`espalier train`, as a person calls it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from espalier.cli import run, split
+from espalier.errors import OutputError
+from espalier.networks.load import load
+from espalier.recipes.config import TrainConfig
+from espalier.training import TrainSettings
+
+NETWORK = "edsr(scale=2, blocks=1, channels=4, peak=1.0)"
+FLAGS = "--batch 2 --patch 8 --hold-out 1 --ema 0.5"
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "images").mkdir()
+    for seed in range(3):
+        pixels = np.random.default_rng(seed).integers(0, 256, (24, 20, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{seed}.png")
+    return tmp_path / "images"
+
+
+def train(data: Path, out: Path, *more: str, steps: int = 3) -> None:
+    flags = [*FLAGS.split(), "--steps", str(steps)]
+    words = ["train", NETWORK, "--data", str(data), "--out", str(out), *flags, *more]
+    run(split(words))
+
+
+def test_a_run_leaves_everything_behind(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(data, tmp_path / "run")
+    out, _ = capsys.readouterr()
+    assert "3 steps" in out
+    assert "dB on the validation images" in out
+    resolved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert resolved["network"] == NETWORK
+    assert (resolved["steps"], resolved["lr"]) == (3, 2e-4)
+    assert load(tmp_path / "run" / "network.safetensors").scale == 2
+    assert (tmp_path / "run" / "log.jsonl").read_text().count("\n") == 1
+
+
+def test_the_resolved_config_repeats_the_run(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "one")
+    config = tmp_path / "one" / "config.yaml"
+    run(split(["train", "--config", str(config), "--out", str(tmp_path / "two")]))
+    one, two = (load(tmp_path / name / "network.safetensors").state_dict() for name in ("one", "two"))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_resume_goes_on(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "run")
+    train(data, tmp_path / "run", "--resume", steps=5)
+    steps = [
+        yaml.safe_load(line)["step"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    ]
+    assert steps == [3, 5]
+
+
+def test_a_teacher(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "run", "--teacher", NETWORK, "--losses", "l1=1,teacher=0.5")
+    assert '"teacher"' in (tmp_path / "run" / "log.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--stepps", "3"], "--steps"),
+        (["--accumulate", "0"], "greater than or equal to 1"),
+        (["--schedule", "cosin"], "cosine"),
+        (["--losses", "l3=1"], "no loss is called 'l3'"),
+        (["--device", "cuda:99"], "no device 'cuda:99'"),
+    ],
+)
+def test_mistakes(data: Path, tmp_path: Path, words: list[str], message: str) -> None:
+    with pytest.raises(Exception, match=message):
+        train(data, tmp_path / "run", *words)
+
+
+def test_an_unknown_key_in_the_file(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("warmupp: 3\n")
+    with pytest.raises(Exception, match=r"warmupp.*Did you mean --warmup"):
+        train(data, tmp_path / "run", "--config", str(file))
+
+
+def test_the_config_and_the_settings_agree() -> None:
+    assert TrainConfig().settings() == TrainSettings()
+    missing = set(TrainSettings.__dataclass_fields__) - set(TrainConfig.model_fields)
+    assert missing == {"loss_options"}
+
+
+def test_the_demo_recipe_is_valid() -> None:
+    path = Path(__file__).parents[2] / "configs" / "demo_edsr_x2.yaml"
+    content = yaml.safe_load(path.read_text())
+    settings = TrainConfig(
+        **{key: value for key, value in content.items() if key in TrainConfig.model_fields}
+    )
+    assert set(content) - set(TrainConfig.model_fields) == {"network", "data", "hold_out"}
+    assert settings.steps == 21000
+
+
+def test_training_in_a_used_folder_is_refused(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "run")
+    with pytest.raises(OutputError, match="holds a run already"):
+        train(data, tmp_path / "run")
