@@ -1,0 +1,144 @@
+"""Atoms: one integer per position of every sliceable axis, united where channels must go together.
+
+Unions are only recorded during the trace, as pairs of arrays, and resolved once at the end.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ALIVE = -1
+"""Marks a position that no channel owns: it can never be cut."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An atom that lives as long as any of its children does, such as a head over its channels."""
+
+    atom: int
+    children: np.ndarray
+
+
+class Atoms:
+    """The record of which atoms exist, which are one, and which may not be cut."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.rows: list[Row] = []
+        self._left: list[np.ndarray] = []
+        self._right: list[np.ndarray] = []
+        self._pins: list[tuple[np.ndarray, str]] = []
+        self._row_cache: dict[tuple[tuple[int, ...], bytes], Tensor] = {}
+
+    def new(self, count: int) -> Tensor:
+        """`count` fresh atoms, shape (count,)."""
+        self.count += count
+        return torch.arange(self.count - count, self.count)
+
+    def unite(self, left: Tensor, right: Tensor, reason: str) -> None:
+        """Make the atoms at equal (broadcast) positions one; an atom that meets `ALIVE` is pinned."""
+        a, b = (t.numpy() for t in torch.broadcast_tensors(left, right))
+        differ = a != b
+        a, b = a[differ], b[differ]
+        lonely = (a < 0) | (b < 0)
+        if lonely.any():
+            self._pins.append((np.unique(np.maximum(a, b)[lonely]), reason))
+        self._left.append(a[~lonely])
+        self._right.append(b[~lonely])
+
+    def pin(self, atoms: Tensor, reason: str) -> None:
+        """Forbid cutting these atoms."""
+        values = np.unique(atoms.numpy())
+        values = values[values >= 0]
+        if len(values):
+            self._pins.append((values, reason))
+
+    def row_atoms(self, grid: Tensor) -> Tensor:
+        """For a (rows, columns) array, one atom per row that lives while any atom of the row does; shape (rows,)."""
+        array = grid.numpy()
+        key = (array.shape, array.tobytes())
+        if key not in self._row_cache:
+            fresh = self.new(len(array))
+            for atom, children in zip(fresh.tolist(), array, strict=True):
+                if (children < 0).any():
+                    fresh[atom - self.count + len(array)] = ALIVE
+                else:
+                    self.rows.append(Row(atom, np.unique(children)))
+            self._row_cache[key] = fresh
+        return self._row_cache[key]
+
+    def resolve(self) -> "Classes":
+        """Find the classes of united atoms, with rows over equal children united too."""
+        left, right = _joined(self._left), _joined(self._right)
+        while True:
+            root = _components(self.count, left, right)
+            extra = _congruent_rows(self.rows, root)
+            if not extra:
+                break
+            left = np.concatenate([left, [a for a, _ in extra]])
+            right = np.concatenate([right, [b for _, b in extra]])
+        pinned: dict[int, str] = {}
+        for atoms, reason in self._pins:
+            for atom in np.unique(root[atoms]).tolist():
+                pinned.setdefault(atom, reason)
+        children: dict[int, np.ndarray] = {}
+        for row in self.rows:
+            parent = int(root[row.atom])
+            below = np.unique(root[row.children])
+            children[parent] = np.union1d(children.get(parent, below), below)
+        return Classes(root, pinned, {p: c[c != p] for p, c in children.items()})
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The resolved union: `root[atom]` names the class of each atom."""
+
+    root: np.ndarray
+    pinned: dict[int, str]
+    """Class -> why it cannot be cut."""
+    children: dict[int, np.ndarray]
+    """Class of a row -> the classes that go when it goes (and that take it along when all are gone)."""
+
+    def of(self, atoms: Tensor) -> np.ndarray:
+        """Classes of an array of atoms; `ALIVE` stays."""
+        array = atoms.numpy()
+        return np.where(array >= 0, self.root[np.maximum(array, 0)], ALIVE)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+
+def _components(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Smallest member of each connected component, by hooking and pointer jumping."""
+    root = np.arange(count)
+    while True:
+        a, b = root[left], root[right]
+        active = a != b
+        if not active.any():
+            return root
+        left, right = left[active], right[active]
+        low, high = np.minimum(a, b)[active], np.maximum(a, b)[active]
+        np.minimum.at(root, high, low)
+        while True:
+            jumped = root[root]
+            if np.array_equal(jumped, root):
+                break
+            root = jumped
+
+
+def _congruent_rows(rows: list[Row], root: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of atoms that must be one: rows over equal children, and a row over a single child with that child."""
+    seen: dict[bytes, int] = {}
+    pairs = []
+    for row in rows:
+        below = np.unique(root[row.children])
+        if len(below) == 1:
+            partner = int(below[0])
+        else:
+            partner = seen.setdefault(below.tobytes(), row.atom)
+        if root[partner] != root[row.atom]:
+            pairs.append((partner, row.atom))
+    return pairs

@@ -1,0 +1,150 @@
+"""From atoms to channel groups: classes of atoms that touch the same axes in the same way."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from espalier.channels.atoms import ALIVE, Classes
+from espalier.channels.labels import KERNEL
+from espalier.channels.trace import Trace
+
+Slot = tuple[str, int]
+"""Tensor name and axis."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """The slices of one axis of one tensor that belong to a group: `positions[c]` goes with channel c."""
+
+    tensor: str
+    dim: int
+    positions: np.ndarray
+    """Shape (channels, slices per channel)."""
+
+
+@dataclass(frozen=True)
+class ChannelGroup:
+    """Channels that may be cut one by one, each with all its slices."""
+
+    name: str
+    """Tensor and axis where the group begins, for example "body.0.conv1.weight"."""
+    channels: int
+    members: tuple[Member, ...]
+    classes: np.ndarray
+    """Class of atoms of each channel, shape (channels,)."""
+    tie: int
+    """Groups with the same number keep the same count."""
+    status: str = "unproven"
+    """unproven, exact, normalised, rigid or pinned."""
+    reason: str = ""
+    pattern: str = ""
+    """Composite block that the group belongs to, read off the trace."""
+
+    @property
+    def proven(self) -> bool:
+        return self.status in ("exact", "normalised")
+
+    def member(self, tensor: str, dim: int) -> Member | None:
+        return next((m for m in self.members if m.tensor == tensor and m.dim == dim), None)
+
+
+def find_groups(trace: Trace, classes: Classes) -> tuple[ChannelGroup, ...]:
+    """All groups, pinned ones included, in the order in which the network declares its tensors."""
+    slots = _slots_of_classes(trace, classes)
+    rows, ties = _rows_of_classes(trace, classes)
+    buckets: dict[tuple, list[int]] = defaultdict(list)
+    for cls, places in slots.items():
+        if classes.pinned.get(cls) == KERNEL:
+            continue
+        signature = tuple((slot, len(positions)) for slot, positions in places.items())
+        buckets[signature, rows.get(cls, ()), classes.pinned.get(cls), cls in classes.children].append(cls)
+    names: dict[str, int] = {}
+    groups = []
+    for (signature, row, pinned, parents), members in buckets.items():
+        name = _unique(signature[0][0], names)
+        groups.append(_group(name, signature, members, slots, (pinned, parents), ties.get(row, -1 - len(groups))))
+    return tuple(groups)
+
+
+def _slots_of_classes(trace: Trace, classes: Classes) -> dict[int, dict[tuple[str, int], list[int]]]:
+    slots: dict[int, dict[Slot, list[int]]] = {}
+    for name, axes in trace.owners.items():
+        for dim, atoms in enumerate(axes):
+            if atoms is not None:
+                for position, cls in enumerate(classes.of(atoms).tolist()):
+                    slots.setdefault(cls, {}).setdefault((name, dim), []).append(position)
+    return slots
+
+
+def _rows_of_classes(trace: Trace, classes: Classes) -> tuple[dict[int, tuple], dict[tuple, int]]:
+    """The rows of rectangular grids that each class stands in, and a tie number per combination of rows."""
+    rows: dict[int, set[tuple[int, int]]] = defaultdict(set)
+    for number, grid in enumerate(canonical_grids(trace.grids, classes)):
+        for row, members in enumerate(grid):
+            for cls in members.tolist():
+                rows[cls].add((number, row))
+    keys = {cls: tuple(sorted(found)) for cls, found in rows.items()}
+    linked: dict[int, int] = {}
+
+    def find(number: int) -> int:
+        while linked.setdefault(number, number) != number:
+            number = linked[number]
+        return number
+
+    for key in set(keys.values()):
+        for number, _ in key:
+            linked[find(number)] = find(key[0][0])
+    return keys, {key: find(key[0][0]) for key in set(keys.values())}
+
+
+def canonical_grids(grids: Iterable[Tensor], classes: Classes) -> list[np.ndarray]:
+    """The grids that still vary over rows and columns once atoms are united, as (rows, columns) arrays of classes."""
+    seen: dict[bytes, np.ndarray] = {}
+    for grid in grids:
+        array = squeezed(classes.of(grid))
+        if array.ndim < 2 or (array == ALIVE).any():
+            continue
+        table = array.reshape(-1, array.shape[-1])
+        seen.setdefault(table.tobytes() + str(table.shape).encode(), table)
+    return list(seen.values())
+
+
+def squeezed(array: np.ndarray) -> np.ndarray:
+    """The array without the dimensions along which nothing changes."""
+    for dim in reversed(range(array.ndim)):
+        first = array.take([0], axis=dim)
+        if (array == first).all():
+            array = first.squeeze(dim)
+    return array
+
+
+def _group(
+    name: str,
+    signature: tuple[tuple[Slot, int], ...],
+    members: list[int],
+    slots: dict[int, dict[Slot, list[int]]],
+    state: tuple[str | None, bool],
+    tie: int,
+) -> ChannelGroup:
+    pinned, parents = state
+    ordered = sorted(members, key=lambda cls: slots[cls][signature[0][0]][0])
+    parts = tuple(
+        Member(tensor, dim, np.array([slots[cls][tensor, dim] for cls in ordered])) for (tensor, dim), _ in signature
+    )
+    status, reason = "unproven", ""
+    if pinned is not None:
+        status, reason = "pinned", pinned
+    elif parents:
+        status, reason = "pinned", "rows of other channels (such as attention heads)"
+    elif len(ordered) == 1:
+        status, reason = "pinned", "a single channel"
+    return ChannelGroup(name, len(ordered), parts, np.array(ordered), tie, status, reason)
+
+
+def _unique(slot: Slot, names: dict[str, int]) -> str:
+    base = slot[0] if slot[1] == 0 else f"{slot[0]}:{slot[1]}"
+    names[base] = names.get(base, 0) + 1
+    return base if names[base] == 1 else f"{base}#{names[base]}"

@@ -1,0 +1,123 @@
+"""From chosen channels to a plan: the slices of every tensor that go, and the integers that follow."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from espalier.channels.atoms import ALIVE, Classes
+from espalier.channels.groups import ChannelGroup
+from espalier.channels.labels import Label, varying
+from espalier.channels.trace import SizeUse, Trace
+from espalier.errors import PlanError
+from espalier.plan import Choice, Cut, PrunePlan, Relink
+
+Kept = Mapping[str, Sequence[int]]
+"""Group name -> channels that stay, ascending."""
+
+
+def dead_classes(groups: Sequence[ChannelGroup], classes: Classes, kept: Kept) -> np.ndarray:
+    """Which classes of atoms go, as a boolean array indexed by class.
+
+    Raises:
+        PlanError: an unknown group, a channel out of range, or nothing left of a group.
+    """
+    by_name = {group.name: group for group in groups}
+    dead = np.zeros(len(classes.root), dtype=bool)
+    for name, channels in kept.items():
+        group = by_name.get(name)
+        if group is None:
+            raise PlanError(f"no channel group is called {name!r}; `espalier inspect` lists the groups")
+        if not len(channels) or min(channels) < 0 or max(channels) >= group.channels:
+            raise PlanError(f"group {name!r} has channels 0..{group.channels - 1}; cannot keep {list(channels)}")
+        gone = np.ones(group.channels, dtype=bool)
+        gone[list(channels)] = False
+        dead[group.classes[gone]] = True
+    for parent, children in classes.children.items():
+        if len(children) and dead[children].all():
+            dead[parent] = True
+    return dead
+
+
+def alive(label: Label, classes: Classes, dead: np.ndarray) -> list[np.ndarray]:
+    """For each factor, which of its positions live."""
+    result = []
+    for factor in label:
+        ids = classes.of(factor)
+        result.append((ids == ALIVE) | ~dead[np.maximum(ids, 0)])
+    return result
+
+
+def survivors(use: SizeUse, classes: Classes, dead: np.ndarray) -> int:
+    """How many of the positions that an integer counts are left."""
+    dim, count = use.dim, None
+    for factor, lives in zip(use.label, alive(use.label, classes, dead), strict=True):
+        if factor.shape[dim] == 1:
+            continue
+        others = tuple(d for d in varying(factor) if d != dim)
+        part = np.take(lives, range(use.start, use.stop or lives.shape[dim]), axis=dim)
+        if others and max(others) < dim:  # the inner dimension: rows keep different positions, equally many
+            found = int(part.sum(axis=dim).max())
+        else:
+            found = int(part.any(axis=others).sum())
+        count = found if count is None else min(count, found)
+    assert count is not None
+    return count
+
+
+def lower(
+    network: nn.Module, trace: Trace, groups: Sequence[ChannelGroup], classes: Classes, kept: Kept
+) -> PrunePlan:
+    """The plan that keeps `kept` of each named group; groups not named stay whole."""
+    dead = dead_classes(groups, classes, kept)
+    cuts = tuple(_cuts(trace, classes, dead))
+    relinks = tuple(_relinks(network, trace, classes, dead))
+    sizes = {group.name: group.channels for group in groups}
+    choices = tuple(Choice(name, sizes[name], tuple(int(c) for c in channels)) for name, channels in kept.items())
+    return PrunePlan(cuts, relinks, choices)
+
+
+def _cuts(trace: Trace, classes: Classes, dead: np.ndarray) -> Iterator[Cut]:
+    for name, axes in trace.owners.items():
+        for dim, atoms in enumerate(axes):
+            if atoms is not None:
+                lives = ~dead[classes.of(atoms)]
+                if not lives.all():
+                    yield Cut(name, dim, len(lives), tuple(np.flatnonzero(lives).tolist()))
+
+
+def _relinks(network: nn.Module, trace: Trace, classes: Classes, dead: np.ndarray) -> Iterator[Relink]:
+    modules = dict(network.named_modules())
+    votes: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
+    for use in trace.sizes:
+        for attribute, path in _places(modules[use.module], use):
+            new = survivors(use, classes, dead)
+            votes[use.module, attribute, path, use.value][new] += 1
+    for (module, attribute, path, old), counter in votes.items():
+        new = counter.most_common(1)[0][0]
+        if new != old:
+            yield Relink(module, attribute, path, old, new)
+
+
+def _places(module: nn.Module, use: SizeUse) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Where the module remembers the integer."""
+    if use.attribute is not None and hasattr(module, use.attribute):
+        names = [use.attribute]
+    elif type(module).__module__.startswith("torch.nn."):
+        names = ["unflattened_size"] if hasattr(module, "unflattened_size") else []
+    else:
+        names = [name for name in vars(module) if not name.startswith("_")]
+    for name in names:
+        for path in _paths(getattr(module, name), use.value):
+            yield name, path
+
+
+def _paths(value: Any, wanted: int, depth: int = 2) -> Iterator[tuple[int, ...]]:
+    if type(value) is int and value == wanted:
+        yield ()
+    elif type(value) in (list, tuple) and depth and len(value) <= 64:
+        for k, item in enumerate(value):
+            for path in _paths(item, wanted, depth - 1):
+                yield (k, *path)

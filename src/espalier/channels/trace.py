@@ -1,0 +1,280 @@
+"""Run a network once and record which positions of which tensors belong together.
+
+The trace is eager: a dispatch mode sees every ATen call, so Python control flow, in-place writes and data-dependent
+branches are followed as they happen.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from espalier.channels.atoms import Atoms
+from espalier.channels.labels import Label, axis
+
+
+@dataclass(frozen=True)
+class SizeUse:
+    """A module used the integer `value` as the size of an axis (or of a part of it) that may be cut."""
+
+    module: str
+    value: int
+    label: Label
+    dim: int
+    start: int = 0
+    stop: int | None = None
+    attribute: str | None = None
+    """Name of the attribute that holds the integer, where the rule knows it."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """A contraction, whose cost is proportional to what survives of each factor."""
+
+    call: tuple[str, int]
+    module: str
+    macs: int
+    factors: Label
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """An operator without a rule: the channels that it touched are pinned."""
+
+    operator: str
+    module: str
+    line: str
+
+    def __str__(self) -> str:
+        return (
+            f"no rule for the operator {self.operator} in module {self.module or '(root)'} at {self.line}; "
+            "the channels it touches stay whole. To add one, see 'an operator rule' in CONTRIBUTING.md"
+        )
+
+
+@dataclass
+class Trace:
+    """What a traced run has shown."""
+
+    atoms: Atoms = field(default_factory=Atoms)
+    owners: dict[str, tuple[Tensor | None, ...]] = field(default_factory=dict)
+    """Tensor name -> for each axis its atoms, or None where it has size 1."""
+    grids: list[Tensor] = field(default_factory=list)
+    """Atoms that must stay rectangular: equally many survivors in each row that is left."""
+    sizes: list[SizeUse] = field(default_factory=list)
+    products: list[Product] = field(default_factory=list)
+    guards: dict[tuple[str, int], tuple[Label | None, ...]] = field(default_factory=dict)
+    """Operator and how often it had run -> labels of its tensor arguments, where dead positions must be left out."""
+    normalised: list[Tensor] = field(default_factory=list)
+    """Atoms over which statistics run."""
+    unknown: list[Unknown] = field(default_factory=list)
+    calls: Counter[str] = field(default_factory=Counter)
+    """How often each operator has run."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One dispatched operator, as its rule sees it."""
+
+    name: str
+    func: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    out: Any
+    tracer: "Tracer"
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Identifies this call in every run of the same network."""
+        return self.name, self.tracer.trace.calls[self.name]
+
+    @property
+    def atoms(self) -> Atoms:
+        return self.tracer.trace.atoms
+
+    @property
+    def reason(self) -> str:
+        return f"{self.name} in {self.tracer.module or 'the network'}"
+
+    def arg(self, index: int, keyword: str, default: Any = None) -> Any:
+        """An argument by position or keyword."""
+        return self.args[index] if index < len(self.args) else self.kwargs.get(keyword, default)
+
+    def label(self, tensor: Tensor | None) -> Label:
+        return () if tensor is None else self.tracer.label(tensor)
+
+    def operand(self, tensor: Tensor) -> tuple[Label, torch.Size]:
+        return self.label(tensor), tensor.shape
+
+    def tensors(self) -> list[Tensor]:
+        return [t for t in tree_iter((self.args, self.kwargs)) if isinstance(t, Tensor)]
+
+    def outputs(self) -> list[Tensor]:
+        return [t for t in tree_iter(self.out) if isinstance(t, Tensor)]
+
+    def give(self, label: Label, out: Tensor | None = None) -> None:
+        """Set the label of the result."""
+        self.tracer.set_label(self.outputs()[0] if out is None else out, label)
+
+    def pin(self, factors: Label, why: str = "") -> None:
+        for factor in factors:
+            self.atoms.pin(factor, why or self.reason)
+
+    def guard(self, *labels: Label | None) -> None:
+        """The proof's masked run must leave dead positions of these arguments out of this call."""
+        self.tracer.trace.guards[self.key] = labels
+
+    def normalises(self, factors: Label) -> None:
+        self.tracer.trace.normalised.extend(factors)
+
+    def grid(self, label: Label) -> None:
+        self.tracer.trace.grids.extend(f for f in label if sum(s > 1 for s in f.shape) > 1)
+
+    def product(self, macs: int, factors: Label) -> None:
+        self.tracer.trace.products.append(Product(self.key, self.tracer.module, macs, factors))
+
+    def size(
+        self,
+        value: int,
+        label: Label,
+        dim: int,
+        start: int = 0,
+        stop: int | None = None,
+        attribute: str | None = None,
+    ) -> None:
+        """Note that the running module passed `value`, which counts positions of `label` along `dim`."""
+        use = SizeUse(self.tracer.module, value, label, dim, start, stop, attribute)
+        self.tracer.trace.sizes.append(use)
+
+
+class Tracer(TorchDispatchMode):
+    """Labels every tensor of a run; the rules in `espalier.channels.rules` say how."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        from espalier.channels.rules import find_rule
+
+        self.find_rule = find_rule
+        self.trace = Trace()
+        self.labels = WeakTensorKeyDictionary()
+        self.stack: list[str] = []
+        for name, tensor in named_tensors(network):
+            self._own(name, tensor)
+
+    @property
+    def module(self) -> str:
+        return self.stack[-1] if self.stack else ""
+
+    def label(self, tensor: Tensor) -> Label:
+        return self.labels.get(tensor, ())
+
+    def set_label(self, tensor: Tensor, label: Label) -> None:
+        self.labels[tensor] = label
+
+    def _own(self, name: str, tensor: Tensor) -> None:
+        if not tensor.is_floating_point():
+            return
+        known = self.labels.get(tensor)
+        if known is None:
+            axes = [self.trace.atoms.new(size) if size > 1 else None for size in tensor.shape]
+            known = tuple(axis(a, d, tensor.ndim) for d, a in enumerate(axes) if a is not None)
+            self.labels[tensor] = known
+        self.trace.owners[name] = tuple(
+            next((f.reshape(-1) for f in known if f.shape[d] > 1), None) for d in range(tensor.ndim)
+        )
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        del types
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        self.trace.calls[operator_name(func)] += 1
+        labelled = any(isinstance(t, Tensor) and self.labels.get(t) for t in tree_iter((args, kwargs)))
+        if labelled:
+            self._apply_rule(func, args, kwargs, out)
+        return out
+
+    def _apply_rule(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
+        name = operator_name(func)
+        call = Call(name, func, args, kwargs, out, self)
+        rule = self.find_rule(name, func)
+        if rule is None:
+            self.trace.unknown.append(Unknown(func._schema.name, self.module, _user_line()))
+            for tensor in call.tensors():
+                call.pin(call.label(tensor), f"operator without a rule: {name} in {self.module or 'the network'}")
+        elif call.outputs():
+            rule(call)
+
+
+def operator_name(func: Any) -> str:
+    """"aten::view" as "view"; custom operators keep their namespace."""
+    return func._schema.name.removeprefix("aten::")
+
+
+def named_tensors(network: nn.Module) -> list[tuple[str, Tensor]]:
+    """All parameters and buffers by name, tied ones under each of their names."""
+    return [
+        *network.named_parameters(remove_duplicate=False),
+        *network.named_buffers(remove_duplicate=False),
+    ]
+
+
+def trace(network: nn.Module, inputs: Sequence[Any]) -> Trace:
+    """Run `network(*inputs)` in evaluation mode, without gradients, and record its channels.
+
+    The inputs are cloned first: some networks write into them.
+    """
+    tracer = Tracer(network)
+    handles = _follow_modules(network, tracer.stack)
+    training = {module: module.training for module in network.modules()}
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    network.eval()
+    try:
+        with torch.no_grad():
+            copies = [x.clone() if isinstance(x, Tensor) else x for x in inputs]
+            with tracer:
+                outputs = network(*copies)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for handle in handles:
+            handle.remove()
+        for module, mode in training.items():
+            module.training = mode
+    for output in tree_iter(outputs):
+        if isinstance(output, Tensor):
+            for factor in tracer.label(output):
+                tracer.trace.atoms.pin(factor, "the network's output")
+    return tracer.trace
+
+
+def _follow_modules(network: nn.Module, stack: list[str]) -> list[Any]:
+    handles = []
+    for name, module in network.named_modules():
+        handles.append(module.register_forward_pre_hook(lambda *_, name=name: stack.append(name)))
+        handles.append(module.register_forward_hook(lambda *_: _leave(stack), always_call=True))
+    return handles
+
+
+def _leave(stack: list[str]) -> None:
+    stack.pop()
+
+
+def _user_line() -> str:
+    """Where in the network's own code the current operator was called."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if "/torch/" not in path and "espalier/channels" not in path and not path.startswith("<"):
+            return f"{path}:{frame.f_lineno}"
+        frame = frame.f_back
+    return "an unknown line"
