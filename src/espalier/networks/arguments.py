@@ -9,7 +9,7 @@ from espalier.errors import NetworkError
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """", did you mean 'edsr'?" or nothing."""
+    """ ", did you mean 'edsr'?" or nothing."""
     folded = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.5)
     return f", did you mean {folded[close[0]]!r}?" if close else ""

@@ -12,24 +12,28 @@ from torch import nn
 from espalier.errors import NetworkError
 from espalier.networks.arguments import did_you_mean
 from espalier.networks.network import Adapter, Base, Network
-from espalier.networks.probe import find_scale
+from espalier.networks.probe import probe
 
 
 def construct(path: str, *, scale: int | None = None) -> Network:
     """The network that the function or class `path` makes when called without arguments.
 
-    Attributes of the returned module that are used where present: `scale`, and those of `Adapter` (`range`, `luma`,
-    `enlarged`, `multiple_of`, `minimum`, `square`). Otherwise it takes RGB in 0..1, and its scale is measured.
+    Attributes of the returned module that are used where present are those of `Adapter` (`range`, `luma`, `enlarged`,
+    `multiple_of`, `minimum`, `square`), and `scale` where it is fed an enlargement. Otherwise it takes RGB in 0..1;
+    its scale, and the sizes that it takes, are measured.
     """
     body = build(path)
-    adapter = _adapter(body)
-    stated = scale or getattr(body, "scale", None)
-    found = stated if isinstance(stated, int) else None
-    if found is None and not adapter.enlarged:
-        found = find_scale(body, adapter, path)
-    if found is None:
-        raise NetworkError(f"{path} is fed an enlargement, so its scale cannot be measured; say scale=...")
-    return Network(body, name=path.partition(":")[2], scale=found, base=Base("factory", path), adapter=adapter)
+    adapter, found = probe(body, _adapter(body), path)
+    if adapter.enlarged:
+        stated = scale or getattr(body, "scale", None)
+        if not isinstance(stated, int):
+            raise NetworkError(
+                f"{path} is fed an enlargement, so its scale cannot be measured; say scale=..."
+            )
+        found = stated
+    return Network(
+        body, name=path.partition(":")[2], scale=found, base=Base("factory", path), adapter=adapter
+    )
 
 
 def build(path: str) -> nn.Module:
@@ -63,7 +67,9 @@ def _find(module: str, name: str) -> Any:
     except Exception as error:
         raise NetworkError(f"importing {module} failed with {type(error).__name__}: {error}") from error
     if not callable(getattr(imported, name, None)):
-        known = [word for word, value in vars(imported).items() if callable(value) and not word.startswith("_")]
+        known = [
+            word for word, value in vars(imported).items() if callable(value) and not word.startswith("_")
+        ]
         raise NetworkError(f"{module} has no function or class {name!r}{did_you_mean(name, known)}")
     return getattr(imported, name)
 
@@ -84,4 +90,6 @@ def _working_folder_importable() -> Iterator[None]:
 def _adapter(body: nn.Module) -> Adapter:
     plain = Adapter()
     given = {name: getattr(body, name, default) for name, default in vars(plain).items()}
-    return Adapter(**{n: v if isinstance(v, int | float | bool) else getattr(plain, n) for n, v in given.items()})
+    return Adapter(
+        **{n: v if isinstance(v, int | float | bool) else getattr(plain, n) for n, v in given.items()}
+    )

@@ -94,14 +94,18 @@ def _cut(body: nn.Module, plans: tuple[PrunePlan, ...], path: Path) -> nn.Module
         try:
             apply_(body, plan)
         except PlanError as error:
-            raise NetworkError(f"cannot load {path}: its pruning plan {number} does not fit its base: {error}") from error
+            raise NetworkError(
+                f"cannot load {path}: its pruning plan {number} does not fit its base: {error}"
+            ) from error
     return body
 
 
 def _fill(body: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     own_state = body.state_dict()
     first_name = {_place(tensor): name for name, tensor in reversed(own_state.items())}
-    complete = {n: tensors[n] if n in tensors else tensors.get(first_name[_place(t)]) for n, t in own_state.items()}
+    complete = {
+        n: tensors[n] if n in tensors else tensors.get(first_name[_place(t)]) for n, t in own_state.items()
+    }
     missing = sorted(name for name, tensor in complete.items() if tensor is None)
     unknown = sorted(set(tensors) - set(own_state))
     wrong = sorted(n for n, t in complete.items() if t is not None and t.shape != own_state[n].shape)

@@ -42,7 +42,9 @@ def shuffle_factors(scale: int) -> list[int]:
         NetworkError: it is none of 1, 2, 3, 4 and 8.
     """
     if scale not in (1, 2, 3, 4, 8):
-        raise NetworkError(f"this network cannot be built for scale {scale}; its upsampler knows 1, 2, 3, 4 and 8")
+        raise NetworkError(
+            f"this network cannot be built for scale {scale}; its upsampler knows 1, 2, 3, 4 and 8"
+        )
     return [3] if scale == 3 else [2] * (scale.bit_length() - 1)
 
 
@@ -61,7 +63,11 @@ class ShuffleUpsampler(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for step in shuffle_factors(scale):
-            layers += [conv3(channels, step * step * channels, groups=groups), nn.ReLU(), nn.PixelShuffle(step)]
+            layers += [
+                conv3(channels, step * step * channels, groups=groups),
+                nn.ReLU(),
+                nn.PixelShuffle(step),
+            ]
         self.body = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

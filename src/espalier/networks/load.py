@@ -42,7 +42,7 @@ def _load(reference: str | Path, scale: int | None) -> Network:
         return from_file(Path(text), scale)
     raise NetworkError(
         f"there is no file or network {text!r}{did_you_mean(text, own.names())}; expected a checkpoint file, "
-        f"one of {', '.join(own.names())}, \"spandrel.NAME(...)\" or \"package.module:function\""
+        f'one of {", ".join(own.names())}, "spandrel.NAME(...)" or "package.module:function"'
     )
 
 
@@ -50,7 +50,7 @@ def from_constructor(text: str, scale: int | None = None) -> Network:
     """A network with fresh weights."""
     call = parse(text)
     if call.name.startswith("spandrel."):
-        return spandrel.construct(call.name.removeprefix("spandrel."), call.arguments)
+        return spandrel.construct(call.name.removeprefix("spandrel."), call.arguments, scale=scale)
     arguments = dict(call.arguments)
     if scale is not None:
         arguments.setdefault("scale", scale)
@@ -108,7 +108,9 @@ def _spelled(arguments: Mapping[str, object]) -> str:
 
 def _scale_in_name(path: Path) -> int | None:
     """The scale that a file's name speaks of: x4, 4x, X4."""
-    found = re.search(r"(?<![0-9a-z])x([2348])(?![0-9])|(?<![0-9a-z])([2348])x(?![0-9a-z])", path.stem.lower())
+    found = re.search(
+        r"(?<![0-9a-z])x([2348])(?![0-9])|(?<![0-9a-z])([2348])x(?![0-9a-z])", path.stem.lower()
+    )
     return int(found.group(1) or found.group(2)) if found else None
 
 
@@ -118,5 +120,5 @@ def _unknown(state: Mapping[str, Tensor], path: Path) -> str:
     return (
         f"cannot load {path}: its {len(state)} tensors ({first}, ...) belong to no architecture known here{close}. "
         f"Known are {', '.join(own.names())}; of spandrel {', '.join(spandrel.families())}. "
-        "For one of your own, name a function that returns it with its weights: \"package.module:function\""
+        'For one of your own, name a function that returns it with its weights: "package.module:function"'
     )

@@ -28,7 +28,9 @@ def module(name: str) -> ModuleType:
         NetworkError: there is none of this name.
     """
     if name not in names():
-        raise NetworkError(f"no network is called {name!r}{did_you_mean(name, names())}; there are {', '.join(names())}")
+        raise NetworkError(
+            f"no network is called {name!r}{did_you_mean(name, names())}; there are {', '.join(names())}"
+        )
     return importlib.import_module(f"{architectures.__name__}.{name}")
 
 

@@ -30,11 +30,13 @@ def parse(text: str) -> Reference:
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError) as error:
-        raise NetworkError(f"cannot read {text!r}: {error}; write it as \"edsr(scale=2, blocks=16)\"") from error
+        raise NetworkError(
+            f'cannot read {text!r}: {error}; write it as "edsr(scale=2, blocks=16)"'
+        ) from error
     if not isinstance(node, ast.Call):
         return Reference(_dotted(node, text))
     if node.args:
-        raise NetworkError(f"name the arguments in {text!r}, as in \"edsr(scale=2)\"")
+        raise NetworkError(f'name the arguments in {text!r}, as in "edsr(scale=2)"')
     return Reference(_dotted(node.func, text), dict(_argument(keyword, text) for keyword in node.keywords))
 
 
@@ -43,7 +45,7 @@ def _dotted(node: ast.expr, text: str) -> str:
         return node.id
     if isinstance(node, ast.Attribute):
         return f"{_dotted(node.value, text)}.{node.attr}"
-    raise NetworkError(f"cannot read {text!r}: expected a name, as in \"edsr(scale=2)\"")
+    raise NetworkError(f'cannot read {text!r}: expected a name, as in "edsr(scale=2)"')
 
 
 def _argument(keyword: ast.keyword, text: str) -> tuple[str, Any]:

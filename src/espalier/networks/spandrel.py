@@ -7,6 +7,7 @@ because two operators of its compiled part are missing. Declaring them lets it g
 import importlib
 import inspect
 import json
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from types import ModuleType
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from espalier.errors import NetworkError
 from espalier.networks.arguments import check_arguments, did_you_mean
 from espalier.networks.network import Adapter, Base, Network
-from espalier.networks.probe import find_scale
+from espalier.networks.probe import probe
 
 PACKAGE = "spandrel.architectures"
 _declared: list[torch.library.Library] = []
@@ -47,7 +48,9 @@ def families() -> dict[str, list[type[nn.Module]]]:
     for support in package().MAIN_REGISTRY.architectures():
         name = type(support.architecture).__module__.rsplit(".", 1)[-1]
         module = importlib.import_module(f"{PACKAGE}.{name}")
-        result[name] = [getattr(module, word) for word in module.__all__ if _is_network(getattr(module, word))]
+        result[name] = [
+            getattr(module, word) for word in module.__all__ if _is_network(getattr(module, word))
+        ]
     return dict(sorted(result.items()))
 
 
@@ -74,7 +77,9 @@ def find_class(name: str) -> type[nn.Module]:
         choices = ", ".join(f"spandrel.{cls.__name__}" for cls in classes)
         raise NetworkError(f"spandrel's {name} has several networks: say one of {choices}")
     known = sorted({*families(), *exported})
-    raise NetworkError(f"spandrel has no network {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
+    raise NetworkError(
+        f"spandrel has no network {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}"
+    )
 
 
 def _class_in(family: str, name: str) -> type[nn.Module]:
@@ -84,26 +89,41 @@ def _class_in(family: str, name: str) -> type[nn.Module]:
             f"spandrel has no architecture {family!r}{did_you_mean(family, families())}; there are {', '.join(families())}"
         )
     inside = {cls.__name__: cls for cls in families()[family]}
-    inside |= {n: v for cls in families()[family] for n, v in vars(inspect.getmodule(cls)).items() if _is_network(v)}
+    inside |= {
+        n: v for cls in families()[family] for n, v in vars(inspect.getmodule(cls)).items() if _is_network(v)
+    }
     if name not in inside:
         raise NetworkError(f"spandrel's {family} has no class {name!r}{did_you_mean(name, inside)}")
     return inside[name]
 
 
 def class_path(cls: type[nn.Module]) -> str:
-    """"module:class", as a native file stores it."""
+    """ "module:class", as a native file stores it."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-def construct(name: str, arguments: Mapping[str, Any]) -> Network:
-    """The network of a reference "spandrel.NAME(...)"."""
+def construct(name: str, arguments: Mapping[str, Any], *, scale: int | None = None) -> Network:
+    """The network of a reference "spandrel.NAME(...)"; `scale` fills the argument of that meaning."""
     cls = find_class(name)
-    check_arguments(f"spandrel.{name}", cls, arguments)
-    body = build(class_path(cls), arguments)
-    adapter = _adapter_of(body)
-    scale = find_scale(body, adapter, f"spandrel.{name}")
-    base = Base("spandrel", class_path(cls), dict(arguments))
-    return Network(body, name=cls.__name__, scale=scale, base=base, adapter=adapter)
+    filled = dict(arguments)
+    if scale is not None:
+        takes = inspect.signature(cls).parameters
+        word = next(
+            (w for w in ("scale", "upscale", "upscaling_factor", "upscale_factor") if w in takes), None
+        )
+        if word is not None:
+            filled.setdefault(word, scale)
+    check_arguments(f"spandrel.{name}", cls, filled)
+    body = build(class_path(cls), filled)
+    adapter, found = probe(body, _adapter_of(body), f"spandrel.{name}")
+    base = Base("spandrel", class_path(cls), filled)
+    return Network(body, name=_called(cls), scale=found, base=base, adapter=adapter)
+
+
+def _called(cls: type[nn.Module]) -> str:
+    """The architecture's name, or the class's where it has several."""
+    family = cls.__module__.removeprefix(f"{PACKAGE}.").split(".")[0]
+    return family if families().get(family) == [cls] else cls.__name__
 
 
 def build(path: str, arguments: Mapping[str, Any]) -> nn.Module:
@@ -123,7 +143,9 @@ def build(path: str, arguments: Mapping[str, Any]) -> nn.Module:
             f"the installed spandrel {package().__version__} has no {path}; install the version the file was made with"
         ) from error
     try:
-        return cls(**arguments).eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return cls(**arguments).eval()
     except Exception as error:  # whatever a third party's constructor finds wrong
         raise NetworkError(f"{name} cannot be built with {dict(arguments)}: {error}") from error
 
@@ -136,14 +158,18 @@ def recognise(state: Mapping[str, Tensor]) -> Network | None:
     """
     api = package()
     try:
-        descriptor = api.ModelLoader(device="cpu").load_from_state_dict(dict(state))
+        descriptor = _descriptor(state)
     except api.UnsupportedModelError:
         return None
     except Exception as error:  # spandrel's detection met tensors it did not expect
-        raise NetworkError(f"spandrel recognises these tensors but cannot load them: {_short(error)}") from error
+        raise NetworkError(
+            f"spandrel recognises these tensors but cannot load them: {_short(error)}"
+        ) from error
     name = descriptor.architecture.id
     if not isinstance(descriptor, api.ImageModelDescriptor) or descriptor.purpose == "FaceSR":
-        raise NetworkError(f"this is a {name} network, which does not enlarge whole images; Espalier cannot use it")
+        raise NetworkError(
+            f"this is a {name} network, which does not enlarge whole images; Espalier cannot use it"
+        )
     body = descriptor.model.eval()
     base = Base("spandrel", class_path(type(body)), _hyperparameters(body))
     return Network(body, name=name, scale=descriptor.scale, base=base, adapter=_adapter(descriptor))
@@ -163,11 +189,21 @@ def _hyperparameters(body: nn.Module) -> dict[str, Any]:
 def _adapter_of(body: nn.Module) -> Adapter:
     """Ask spandrel's own loader about sizes and channels; a plain RGB network where it cannot tell."""
     try:
-        descriptor = package().ModelLoader(device="cpu").load_from_state_dict(dict(body.state_dict()))
+        descriptor = _descriptor(body.state_dict())
     except Exception:  # fresh weights of unusual sizes are not always recognised
-        return Adapter()
-    same = type(descriptor.model) is type(body) and hasattr(descriptor, "size_requirements")
-    return _adapter(descriptor) if same else Adapter()
+        return Adapter(range=_range(body))
+    return _adapter(descriptor) if type(descriptor.model) is type(body) else Adapter(range=_range(body))
+
+
+def _descriptor(state: Mapping[str, Tensor]) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return package().ModelLoader(device="cpu").load_from_state_dict(dict(state))
+
+
+def _range(body: nn.Module) -> float:
+    """IPT alone of all leaves its range to the caller."""
+    return float(getattr(body, "rgb_range", 1.0)) if type(body).__name__ == "IPT" else 1.0
 
 
 def _adapter(descriptor: Any) -> Adapter:
@@ -178,10 +214,8 @@ def _adapter(descriptor: Any) -> Adapter:
             f"{descriptor.output_channels}; Espalier works on networks of 3 (RGB) or 1 (Y)"
         )
     needs = descriptor.size_requirements
-    # IPT alone of all leaves its range to the caller
-    peak = float(getattr(descriptor.model, "rgb_range", 1.0)) if descriptor.architecture.id == "IPT" else 1.0
     return Adapter(
-        range=peak,
+        range=_range(descriptor.model),
         luma=colours == {1},
         multiple_of=needs.multiple_of,
         minimum=max(1, needs.minimum),

@@ -86,7 +86,13 @@ class BSRN(nn.Module):
     """The colours four times over, blocks whose results are all fused, pixel shuffle."""
 
     def __init__(
-        self, *, scale: int = 4, blocks: int = 5, channels: int = 48, attention: int | None = None, copies: int = 4
+        self,
+        *,
+        scale: int = 4,
+        blocks: int = 5,
+        channels: int = 48,
+        attention: int | None = None,
+        copies: int = 4,
     ) -> None:
         super().__init__()
         self.blocks, self.copies = blocks, copies
@@ -117,7 +123,9 @@ def adapter(arguments: Mapping[str, object]) -> Adapter:  # noqa: ARG001
 
 def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:  # noqa: ARG001
     """Keys fea_conv.pw, B1.cw, B1.c1_r.pw, upsampler.upsampleOneStep.0; linear layers become pointwise convolutions."""
-    if not has(state, "fea_conv.pw.weight", "B1.cw", "B1.c1_r.pw.weight", "upsampler.upsampleOneStep.0.weight"):
+    if not has(
+        state, "fea_conv.pw.weight", "B1.cw", "B1.c1_r.pw.weight", "upsampler.upsampleOneStep.0.weight"
+    ):
         return None
     found = shuffle_scale(state["upsampler.upsampleOneStep.0.weight"].shape[0])
     channels, inputs = state["fea_conv.pw.weight"].shape[:2]

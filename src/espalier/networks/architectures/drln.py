@@ -31,7 +31,8 @@ class LaplacianAttention(nn.Module):
         super().__init__()
         thin = channels // reduction
         self.c1, self.c2, self.c3 = (
-            Gate(nn.Conv2d(channels, thin, 3, padding=reach, dilation=reach), nn.ReLU()) for reach in (3, 5, 7)
+            Gate(nn.Conv2d(channels, thin, 3, padding=reach, dilation=reach), nn.ReLU())
+            for reach in (3, 5, 7)
         )
         self.c4 = Gate(conv3(3 * thin, channels), nn.Sigmoid())
 

@@ -114,7 +114,9 @@ def _recognise(state: Mapping[str, Tensor], *, peak: float) -> Recognised | None
 
 def _full_scale(state: Mapping[str, Tensor]) -> int | None:
     """Scale from the convolutions before the pixel shuffles."""
-    steps = [tensor for name, tensor in state.items() if name.startswith("tail.0.") and name.endswith("weight")]
+    steps = [
+        tensor for name, tensor in state.items() if name.startswith("tail.0.") and name.endswith("weight")
+    ]
     if not steps:
         return None
     return 3 if steps[0].shape[0] == 9 * steps[0].shape[1] else 2 ** len(steps)

@@ -47,6 +47,10 @@ def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognis
             "this is an FSRCNN, whose tensors look alike at every scale; say which with scale=2, 3 or 4, "
             "or put x2, x3 or x4 into the file's name"
         )
-    convolutions = sum(1 for name, tensor in state.items() if name.startswith("mid_part.") and tensor.ndim == 4)
+    convolutions = sum(
+        1 for name, tensor in state.items() if name.startswith("mid_part.") and tensor.ndim == 4
+    )
     shrunk, channels = state["mid_part.0.weight"].shape[:2]
-    return Recognised({"scale": scale, "channels": channels, "shrunk": shrunk, "layers": convolutions - 2}, state)
+    return Recognised(
+        {"scale": scale, "channels": channels, "shrunk": shrunk, "layers": convolutions - 2}, state
+    )

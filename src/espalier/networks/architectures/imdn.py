@@ -85,7 +85,9 @@ def set_aside(x: Tensor, next_conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
 
 def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:  # noqa: ARG001
     """Keys fea_conv, IMDB1.c1 ... IMDB1.cca.conv_du.0, c.0, LR_conv, upsampler.0."""
-    if not has(state, "fea_conv.weight", "IMDB1.c4.weight", "IMDB1.cca.conv_du.0.weight", "upsampler.0.weight"):
+    if not has(
+        state, "fea_conv.weight", "IMDB1.c4.weight", "IMDB1.cca.conv_du.0.weight", "upsampler.0.weight"
+    ):
         return None
     found = shuffle_scale(state["upsampler.0.weight"].shape[0])
     if found is None:

@@ -56,7 +56,9 @@ class SCPA(nn.Module):
 class PAN(nn.Module):
     """Sixteen SCPA blocks; nearest upsampling with attention; the bilinear enlargement of the input added."""
 
-    def __init__(self, *, scale: int = 4, blocks: int = 16, channels: int = 40, up_channels: int = 24) -> None:
+    def __init__(
+        self, *, scale: int = 4, blocks: int = 16, channels: int = 40, up_channels: int = 24
+    ) -> None:
         super().__init__()
         self.scale = scale
         self.conv_first = conv3(3, channels)
@@ -76,7 +78,9 @@ class PAN(nn.Module):
             out = functional.interpolate(out, scale_factor=float(factor), mode="nearest")
             out = self.act(getattr(self, f"att{step}")(getattr(self, f"upconv{step}")(out)))
             out = self.act(getattr(self, f"HRconv{step}")(out))
-        enlarged = functional.interpolate(x, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
+        enlarged = functional.interpolate(
+            x, scale_factor=float(self.scale), mode="bilinear", align_corners=False
+        )
         return self.conv_last(out) + enlarged
 
 
@@ -85,7 +89,9 @@ NETWORK = PAN
 
 def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:
     """Keys conv_first, SCPA_trunk.0.PAConv.k2, upconv1, conv_last; x2 and x3 files look alike."""
-    if not has(state, "conv_first.weight", "SCPA_trunk.0.PAConv.k2.weight", "upconv1.weight", "conv_last.weight"):
+    if not has(
+        state, "conv_first.weight", "SCPA_trunk.0.PAConv.k2.weight", "upconv1.weight", "conv_last.weight"
+    ):
         return None
     arguments = {
         "scale": 4 if "upconv2.weight" in state else (3 if scale == 3 else 2),

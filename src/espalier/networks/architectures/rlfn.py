@@ -64,7 +64,9 @@ def adapter(arguments: Mapping[str, object]) -> Adapter:  # noqa: ARG001
 
 def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:  # noqa: ARG001
     """Keys conv_1, block_1.c1_r, block_1.esa.conv1 (without conv3_), conv_2, upsampler.0."""
-    if not has(state, "conv_1.weight", "block_1.c3_r.weight", "block_1.esa.conv4.weight", "upsampler.0.weight"):
+    if not has(
+        state, "conv_1.weight", "block_1.c3_r.weight", "block_1.esa.conv4.weight", "upsampler.0.weight"
+    ):
         return None
     found = shuffle_scale(state["upsampler.0.weight"].shape[0])
     if found is None:

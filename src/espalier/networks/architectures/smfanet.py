@@ -105,7 +105,9 @@ def adapter(arguments: Mapping[str, object]) -> Adapter:  # noqa: ARG001
 
 def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:  # noqa: ARG001
     """Keys to_feat, feats.0.smfa.alpha, feats.0.pcfn.conv_1, to_img.0."""
-    if not has(state, "to_feat.weight", "feats.0.smfa.alpha", "feats.0.pcfn.conv_1.weight", "to_img.0.weight"):
+    if not has(
+        state, "to_feat.weight", "feats.0.smfa.alpha", "feats.0.pcfn.conv_1.weight", "to_img.0.weight"
+    ):
         return None
     found = shuffle_scale(state["to_img.0.weight"].shape[0])
     if found is None:

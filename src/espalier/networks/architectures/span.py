@@ -32,8 +32,8 @@ class SPAB(nn.Module):
         self.c1_r, self.c2_r, self.c3_r = (FoldedConv(channels, channels) for _ in range(3))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        first = self.c1_r(x)
-        out = self.c3_r(functional.silu(self.c2_r(functional.silu(first))))
+        first = functional.silu(self.c1_r(x))
+        out = self.c3_r(functional.silu(self.c2_r(first)))
         return (out + x) * (torch.sigmoid(out) - 0.5), first
 
 

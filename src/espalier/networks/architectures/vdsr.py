@@ -48,4 +48,6 @@ def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognis
     if not has(state, "input.weight", "residual_layer.0.conv.weight", "output.weight"):
         return None
     layers = count(state, r"residual_layer\.(\d+)\.")
-    return Recognised({"scale": scale or 4, "layers": layers, "channels": state["input.weight"].shape[0]}, state)
+    return Recognised(
+        {"scale": scale or 4, "layers": layers, "channels": state["input.weight"].shape[0]}, state
+    )
