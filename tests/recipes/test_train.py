@@ -105,7 +105,7 @@ def test_the_demo_recipe_is_valid() -> None:
         **{key: value for key, value in content.items() if key in TrainConfig.model_fields}
     )
     assert set(content) - set(TrainConfig.model_fields) == {"network", "data", "hold_out"}
-    assert settings.steps == 21000
+    assert settings.steps == 17000
 
 
 def test_training_in_a_used_folder_is_refused(data: Path, tmp_path: Path) -> None:

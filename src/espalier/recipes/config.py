@@ -13,11 +13,11 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    steps: int = Field(500, ge=0)
+    steps: int = Field(default=500, ge=0)
     """Optimizer steps."""
-    batch: int = Field(16, ge=1)
+    batch: int = Field(default=16, ge=1)
     """Patches per worker in one forward pass."""
-    patch: int = Field(48, ge=1)
+    patch: int = Field(default=48, ge=1)
     """Height and width of the low-resolution patches."""
     augment: bool = True
     """Flip and turn the patches."""
@@ -25,29 +25,29 @@ class TrainConfig(BaseModel):
     """Losses and their weights, as "l1=1,frequency=0.05"; "teacher" compares with the teacher's output."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """How gradients move the weights."""
-    lr: float = Field(2e-4, gt=0)
+    lr: float = Field(default=2e-4, gt=0)
     """Learning rate of one worker; with several it is multiplied by their number."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Adam's two decays."""
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     """Weight decay."""
     schedule: Literal["constant", "cosine", "step", "plateau"] = "cosine"
     """How the learning rate falls."""
-    warmup: int = Field(0, ge=0)
+    warmup: int = Field(default=0, ge=0)
     """Steps over which the learning rate rises linearly."""
-    lr_end: float = Field(0.01, ge=0, le=1)
+    lr_end: float = Field(default=0.01, ge=0, le=1)
     """Where the cosine ends, as a share of the learning rate."""
-    drop: float = Field(0.5, gt=0, le=1)
+    drop: float = Field(default=0.5, gt=0, le=1)
     """What "step" and "plateau" multiply the learning rate by."""
-    drop_every: int = Field(200_000, ge=1)
+    drop_every: int = Field(default=200_000, ge=1)
     """Steps between two drops of "step"."""
-    patience: int = Field(5, ge=0)
+    patience: int = Field(default=5, ge=0)
     """Validations without a better result before "plateau" drops."""
-    clip: float | None = Field(None, gt=0)
+    clip: float | None = Field(default=None, gt=0)
     """Largest norm of all gradients together."""
-    accumulate: int = Field(1, ge=1)
+    accumulate: int = Field(default=1, ge=1)
     """Forward passes per step."""
-    ema: float = Field(0.0, ge=0, lt=1)
+    ema: float = Field(default=0.0, ge=0, lt=1)
     """Decay per step of the running mean of the weights; 0 keeps none."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Arithmetic of the forward and backward passes; the weights stay fp32."""
@@ -57,13 +57,13 @@ class TrainConfig(BaseModel):
     """Compile the network with torch.compile."""
     scale_lr: bool = True
     """Multiply the learning rate by the number of workers."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     """Seed of weights, patches and everything else."""
-    validate_every: int = Field(1000, ge=1)
+    validate_every: int = Field(default=1000, ge=1)
     """Steps between two validations."""
-    save_every: int = Field(1000, ge=1)
+    save_every: int = Field(default=1000, ge=1)
     """Steps between two checkpoints."""
-    log_every: int = Field(100, ge=1)
+    log_every: int = Field(default=100, ge=1)
     """Steps between two lines of the log."""
 
     def settings(self) -> TrainSettings:
