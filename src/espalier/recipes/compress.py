@@ -1,2 +1,202 @@
-def command() -> None:
-    """Not yet."""
+"""`espalier compress`: load, prepare, trace, prune to a budget, recover, measure, report."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, Field
+
+from espalier import training
+from espalier.data import PackedImages, pack
+from espalier.evaluation import Evaluation
+from espalier.evaluation.upscale import Upscaler, bicubic, by_network
+from espalier.files import write_text
+from espalier.networks import file
+from espalier.networks.load import load
+from espalier.networks.network import Network
+from espalier.networks.prepare import prepare
+from espalier.recipes import measure, run
+from espalier.recipes.console import counting, output, result_table, say
+from espalier.recipes.crops import write_crops
+from espalier.recipes.prune import Request, check, prune
+from espalier.report import folder
+from espalier.report.rows import rows
+from espalier.report.summary import sentence
+from espalier.report.write import write
+from espalier.training.device import images_on, pick
+
+
+class CompressSettings(BaseModel):
+    """All that a compression depends on, as `config.yaml` keeps it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    data: Path
+    """Folder of high-resolution images, or HR/LR pairs, to recover and measure on."""
+    out: Annotated[Path, Parameter(name=["--out", "-o"])]
+    """Run folder to write."""
+    budget: str = "macs=0.5"
+    """What may stay: macs=0.5, params=0.5, or ratio=0.5 of the channels of every group."""
+    method: str = "magnitude"
+    """How channels are chosen and removed: a folder of espalier/methods."""
+    criterion: str = "l2"
+    """How channels are scored: a file of espalier/importance."""
+    allocation: str = "global"
+    """How the budget is spread over the groups: uniform or global."""
+    round_to: int = Field(default=1, ge=1)
+    """Keep multiples of this many channels."""
+    protect: tuple[str, ...] = ()
+    """Patterns of tensor names whose channels stay whole, such as "*upsample*"."""
+    recover: int = Field(default=500, ge=0)
+    """Steps of fine-tuning afterwards."""
+    teacher: bool = True
+    """Let the dense network teach during recovery."""
+    test: Path | None = None
+    """Folder to measure on; by default a few images of `data` are held out."""
+    hold_out: int = Field(default=5, ge=1)
+    """Images of `data` held out for measuring where there is no `test`."""
+    scale: int | None = None
+    """For networks of several scales: the one wanted."""
+    batch: int = Field(default=16, ge=1)
+    """Patches per step of recovery."""
+    patch: int = Field(default=48, ge=8)
+    """Height and width of the low-resolution patches; smaller where the images are."""
+    lr: float = Field(default=2e-4, gt=0)
+    """Learning rate of recovery."""
+    seed: int = 0
+    """Of patches and random choices."""
+    device: str | None = None
+    """"cpu", "cuda" or "cuda:1"; by default a GPU where there is one."""
+    timing: bool = True
+    """Also measure time and memory."""
+    overwrite: bool = False
+    """Replace an earlier run in `out`."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """The images of a run, apart."""
+
+    train: PackedImages
+    test: PackedImages
+    name: str
+    """Of the test set."""
+
+
+def command(network: str, *, settings: Annotated[CompressSettings, Parameter(name="*")]) -> None:
+    """Make a network smaller to a budget, recover its quality, write a run folder.
+
+    Parameters
+    ----------
+    network
+        A checkpoint file, a constructor such as "edsr(scale=2, blocks=16)", or "package.module:factory".
+    """
+    out = compress(network, settings)
+    finished = folder.read(out)
+    console = output()
+    console.print(result_table(rows(finished)))
+    console.print(f"\n{sentence(finished)}\n{out / folder.PAGE}")
+
+
+def compress(reference: str, settings: CompressSettings) -> Path:
+    """Compress a network and write the run folder; return it.
+
+    Raises:
+        EspalierError: anything that a person can mend: network, images, budget, or place to write.
+    """
+    request = _request(settings)
+    check(request)
+    dense = prepare(load(reference, scale=settings.scale)).to(pick(settings.device))
+    material = _material(settings, dense.scale)
+    out = run.begin(settings.out, _kept_settings(reference, settings), overwrite=settings.overwrite)
+    say(f"pruning {dense.name} ×{dense.scale} to {settings.budget}")
+    pruned = prune(dense, request)
+    write_text(out / folder.PLAN, pruned.plans[-1].to_json())
+    file.save(pruned, out / folder.NETWORK)
+    run.write_json(
+        out / folder.COST, measure.costs({"dense": dense, "pruned": pruned}, timed=settings.timing)
+    )
+    versions = _upscalers(dense, pruned)
+    quality = measure.quality_of_images(versions, material.test)
+    if settings.recover:
+        recovered = _recovered(pruned, dense, material, settings)
+        file.save(recovered, out / folder.NETWORK)
+        after = {"recovered": by_network(recovered)}
+        quality |= measure.quality_of_images(after, material.test)
+        versions |= after
+    _finish(out, dense.name, quality, material, versions)
+    return out
+
+
+def _request(settings: CompressSettings) -> Request:
+    return Request(
+        budget=settings.budget,
+        method=settings.method,
+        criterion=settings.criterion,
+        allocation=settings.allocation,
+        round_to=settings.round_to,
+        protect=settings.protect,
+        seed=settings.seed,
+    )
+
+
+def _kept_settings(reference: str, settings: CompressSettings) -> dict[str, Any]:
+    """What `--config` needs to do the same again; the output folder is named anew each time."""
+    told = settings.model_dump(mode="json", exclude={"out", "overwrite"}, exclude_none=True)
+    return {"network": reference, **told}
+
+
+def _material(settings: CompressSettings, scale: int) -> Material:
+    with counting("reading images") as told:
+        images = pack(settings.data, scale, progress=told)
+        if settings.test is None:
+            train, test = images.hold_out(min(settings.hold_out, max(1, len(images) // 4)))
+            return Material(train, test, f"images held out of {settings.data.resolve().name}")
+        return Material(images, pack(settings.test, scale, progress=told), settings.test.resolve().name)
+
+
+def _upscalers(dense: Network, pruned: Network) -> dict[str, Upscaler]:
+    return {"bicubic": bicubic(dense.scale), "dense": by_network(dense), "pruned": by_network(pruned)}
+
+
+def _recovered(pruned: Network, dense: Network, material: Material, settings: CompressSettings) -> Network:
+    """A fine-tuned copy."""
+    network = copy.deepcopy(pruned)
+    largest = int(material.train.places[:, 4:6].min(1).max())
+    plan = training.TrainSettings(
+        steps=settings.recover,
+        batch=settings.batch,
+        patch=min(settings.patch, largest),
+        losses={"l1": 1.0, "teacher": 1.0} if settings.teacher else {"l1": 1.0},
+        lr=settings.lr,
+        seed=settings.seed,
+        validate_every=max(1, settings.recover // 5),
+        save_every=max(1, settings.recover // 2),
+        log_every=max(1, settings.recover // 50),
+    )
+    training.fit(
+        network,
+        images_on(material.train, pick(settings.device)),
+        plan,
+        teacher=dense if settings.teacher else None,
+        validate=training.psnr_on(material.test.take(range(min(3, len(material.test))))),
+        run=settings.out,
+    )
+    return network
+
+
+def _finish(
+    out: Path,
+    name: str,
+    quality: Mapping[str, Evaluation],
+    material: Material,
+    versions: Mapping[str, Upscaler],
+) -> None:
+    """Write the measurements, the pictures and the reports."""
+    run.write_json(out / folder.METRICS, measure.metrics(quality, name, material.name))
+    final = "recovered" if "recovered" in versions else "pruned"
+    write_crops(out, material.test, versions, final)
+    write(out)

@@ -1,10 +1,14 @@
 """Where commands write: results to standard output, progress to standard error."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from espalier.report.rows import Row, cell, used
 
 WIDE = 160
 """Columns for a file or a pipe, which have no width of their own."""
@@ -39,3 +43,20 @@ def counting(what: str, total: int | None = None) -> Iterator[Callable[[int, int
             bar.update(task, completed=done, total=total)
 
         yield told
+
+
+def say(line: str) -> None:
+    """One line of progress."""
+    Console(stderr=True, highlight=False, markup=False).print(line)
+
+
+def result_table(table: Sequence[Row]) -> Table:
+    """The result table of a run for the terminal."""
+    columns = used(table)
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown.add_column("")
+    for column in columns:
+        shown.add_column(escape(column.heading), justify="right")
+    for row in table:
+        shown.add_row(row.version, *(cell(row, column) for column in columns))
+    return shown

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from espalier.costs import Cost, count, latency, memory
-from espalier.evaluation import Evaluation, compare
-from espalier.evaluation.upscale import bicubic, by_network
+from espalier.data import PackedImages
+from espalier.evaluation import Evaluation, ImageQuality, compare, image_quality
+from espalier.evaluation.upscale import Upscaler, bicubic, by_network
 from espalier.networks.network import Network
 from espalier.recipes.console import counting, waiting
 
@@ -79,4 +80,20 @@ def metrics(evaluations: Mapping[str, Evaluation], network: str, name: str) -> d
         "scale": first.scale,
         "y": first.y,
         "rows": {version: {"mean": row["mean"], "images": row["images"]} for version, row in rows.items()},
+    }
+
+
+def quality_of_images(
+    upscalers: Mapping[str, Upscaler], images: PackedImages, *, y: bool = True
+) -> dict[str, Evaluation]:
+    """PSNR and SSIM of each upscaler on packed images."""
+    found: dict[str, list[ImageQuality]] = {name: [] for name in upscalers}
+    with counting("evaluating") as told:
+        for index in range(len(images)):
+            lr, hr = (image.permute(1, 2, 0).numpy() for image in (images.lr(index), images.hr(index)))
+            for name, upscaler in upscalers.items():
+                found[name].append(image_quality(images.names[index], upscaler, hr, lr, images.scale, y))
+            told(index + 1, len(images))
+    return {
+        name: Evaluation(name, images.scale, y, tuple(each), images.skipped) for name, each in found.items()
     }
