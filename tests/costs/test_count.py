@@ -1,6 +1,5 @@
 import pytest
 import torch
-from tests.costs.networks import Deciding, Plain, network
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -8,6 +7,7 @@ from espalier.costs import count
 from espalier.errors import NetworkError
 from espalier.networks.load import load
 from espalier.networks.network import Adapter
+from tests.costs.networks import Deciding, Plain, network
 
 
 def test_by_hand():

@@ -2,11 +2,11 @@ import time
 
 import pytest
 import torch
-from tests.costs.networks import Plain, network
 from torch import Tensor, nn
 
 from espalier.costs.latency import measure
 from espalier.errors import NetworkError
+from tests.costs.networks import Plain, network
 
 
 class Sleeping(nn.Module):

@@ -2,10 +2,10 @@ import gc
 
 import pytest
 import torch
-from tests.costs.networks import Deciding, Plain, network
 
 from espalier.costs.memory import peak
 from espalier.networks.load import load
+from tests.costs.networks import Deciding, Plain, network
 
 
 def test_by_hand():

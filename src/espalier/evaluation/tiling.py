@@ -12,8 +12,10 @@ from espalier.networks.network import Network
 OVERLAP = 32
 ALIGN = 8
 """Parts begin at multiples of this, so that attention windows lie as in the whole image."""
-MEMORY = 2 << 30
+MEMORY = 1 << 30
 """Bytes that one run may take before an image is cut into parts."""
+_MOST = 50_000
+"""More bytes per pixel than any network we know needs: images that fit at this need no closer look."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,14 @@ def bytes_per_pixel(network: Network) -> float:
     return peak(network, (64, 64)).activations / 64**2
 
 
-def fitting_tile(per_pixel: float, size: tuple[int, int], limit: int = MEMORY) -> int | None:
+def fitting_tile(network: Network, size: tuple[int, int], limit: int = MEMORY) -> int | None:
     """The tile with which a run on `size` (height, width) stays within `limit` bytes; None if none is needed.
 
     Tiles are not made smaller than 64 pixels.
     """
+    if size[0] * size[1] * _MOST <= limit:
+        return None
+    per_pixel = bytes_per_pixel(network)
     if size[0] * size[1] * per_pixel <= limit:
         return None
     edge = math.isqrt(int(limit / per_pixel)) - 2 * OVERLAP

@@ -11,7 +11,7 @@ from torch import Tensor
 from espalier.costs.running import at_rest
 from espalier.errors import NetworkError
 from espalier.evaluation.ensemble import self_ensemble
-from espalier.evaluation.tiling import OVERLAP, bytes_per_pixel, fitting_tile, tiled
+from espalier.evaluation.tiling import OVERLAP, fitting_tile, tiled
 from espalier.images.metrics import eight_bits, planes_of_bytes
 from espalier.images.resize import imresize
 from espalier.networks.network import Network
@@ -37,18 +37,17 @@ def by_network(
 
     RGB is rounded to bytes, as in a file; a network's own Y is not, as its authors measure it. Networks fed
     a bicubic enlargement get one made in bytes, like an image file.
-    Without `tile`, images are cut into parts only where a run would take more than 2 GiB.
+    Without `tile`, images are cut into parts only where a run would take more than 1 GiB.
     """
     if network.adapter.enlarged:
         same_size = by_network(_of_enlarged(network), ensemble=ensemble, tile=tile, overlap=overlap)
         return lambda pixels, y: same_size(imresize(pixels, network.scale), y)
-    per_pixel = bytes_per_pixel(network) if tile is None else 0.0
 
     def upscale(pixels: NDArray, y: bool) -> Tensor:
         luma = y and network.adapter.luma
         run = network.luma if luma else network.forward
         finish = _finite if luma else _bytes
-        edge = tile or fitting_tile(per_pixel, pixels.shape[:2]) or max(pixels.shape[:2])
+        edge = tile or fitting_tile(network, pixels.shape[:2]) or max(pixels.shape[:2])
         with at_rest(network):
             out = tiled(
                 _ensembled(run) if ensemble else run,

@@ -12,8 +12,8 @@ from torch import Tensor
 from espalier.errors import ImageError
 from espalier.images.color import rgb_to_y
 
-_STRIP = 1 << 16
-"""Pixels of one strip of the SSIM map."""
+_STRIP = 1 << 15
+"""Pixels treated at once: the maps of a photograph stay in the cache, and its memory small."""
 
 
 def psnr(image: Tensor, truth: Tensor, border: int, y: bool = True) -> float:
@@ -44,8 +44,10 @@ def measured_planes(rgb: Tensor, y: bool) -> Tensor:
 
 def planes_of_bytes(rgb: Tensor, y: bool) -> Tensor:
     """`measured_planes` of RGB that already is whole numbers in 0..255."""
-    planes = rgb.double()
-    return rgb_to_y(planes.div_(255) if planes is not rgb else planes / 255) if y else planes
+    if not y:
+        return rgb.double()
+    strips = rgb.split(max(1, _STRIP // rgb.shape[-1]), dim=2)
+    return torch.cat([rgb_to_y(strip.double() / 255) for strip in strips], 2)
 
 
 def eight_bits(planes: Tensor) -> Tensor:
@@ -64,7 +66,6 @@ def ssim_of_planes(image: Tensor, truth: Tensor, border: int) -> float:
     """SSIM of planes (N, C, H, W) on the 0..255 scale, taken as they are."""
     image, truth = _inside(image, truth, border, smallest=11)
     height, width = image.shape[-2:]
-    # strips of about 64K pixels keep a photograph's maps in the cache and its memory small
     step = max(1, _STRIP // width)
     total = 0.0
     for top in range(0, height - 10, step):
