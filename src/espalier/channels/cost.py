@@ -1,13 +1,14 @@
 """Cost as a function of how many channels each group keeps: exact, and fast enough to search over."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import nn
 
 from espalier.channels.atoms import Classes
-from espalier.channels.groups import ChannelGroup, squeezed
+from espalier.channels.groups import ChannelGroup
 from espalier.channels.trace import Trace
 
 
@@ -48,6 +49,14 @@ class CostModel:
     params: Terms
     modules: tuple[str, ...]
     """Module of each MACs term."""
+
+    def at_size(self, modules: Mapping[str, float]) -> "CostModel":
+        """The same model for another image size, at which the modules run `modules` MACs (by name)."""
+        here: Counter[str] = Counter()
+        for module, weight in zip(self.modules, self.macs.weights, strict=True):
+            here[module] += weight
+        factors = [modules.get(m, 0.0) / here[m] if here[m] else 0.0 for m in self.modules]
+        return replace(self, macs=self.macs.with_weights(self.macs.weights * np.array(factors)))
 
     @staticmethod
     def build(network: nn.Module, trace: Trace, classes: Classes, groups: Sequence[ChannelGroup]) -> "CostModel":
@@ -96,6 +105,3 @@ def _independent(factors: list[np.ndarray]) -> list[np.ndarray]:
         if dims:
             by_dims.setdefault(dims, shrunk)
     return [f for dims, f in by_dims.items() if not any(set(dims) < set(other) for other in by_dims)]
-
-
-__all__ = ["CostModel", "Terms", "squeezed"]

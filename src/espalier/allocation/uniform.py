@@ -1,0 +1,10 @@
+"""The same share of every group goes."""
+
+import numpy as np
+
+from espalier.allocation.units import Unit
+
+
+def keys(unit: Unit, scores: dict[str, np.ndarray]) -> np.ndarray:
+    del scores
+    return np.arange(1, unit.channels + 1) / unit.channels
