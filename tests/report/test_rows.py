@@ -1,5 +1,5 @@
 from espalier.report import folder
-from espalier.report.rows import COLUMNS, Row, cell, find, markdown, result, rows, signed, used
+from espalier.report.rows import COLUMNS, Row, cell, change, find, markdown, result, rows, used
 
 
 def test_rows_join_quality_and_cost(run_folder) -> None:
@@ -41,4 +41,5 @@ def test_markdown_table_has_one_line_per_row(run_folder) -> None:
 
 
 def test_negative_changes_carry_a_true_minus() -> None:
-    assert (signed(-0.244, 2), signed(0.1, 2)) == ("−0.24", "+0.10")
+    assert change(31.869, 17.344, 2) == "−14.53"
+    assert change(30.0, 30.1, 2) == "+0.10"

@@ -1,6 +1,7 @@
 """`espalier compress`: load, prepare, trace, prune to a budget, recover, measure, report."""
 
 import copy
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,11 +95,15 @@ def command(network: str, *, settings: Annotated[CompressSettings, Parameter(nam
     network
         A checkpoint file, a constructor such as "edsr(scale=2, blocks=16)", or "package.module:factory".
     """
-    out = compress(network, settings)
+    finish_on_terminal(compress(network, settings))
+
+
+def finish_on_terminal(out: Path) -> None:
+    """Print the result table of a finished run, what it means, and where the report is."""
     finished = folder.read(out)
     console = output()
     console.print(result_table(rows(finished)))
-    console.print(f"\n{sentence(finished)}\n{out / folder.PAGE}")
+    console.print(f"\n{sentence(finished)}\n\n{out / folder.PAGE}", soft_wrap=True, markup=False)
 
 
 def compress(reference: str, settings: CompressSettings) -> Path:
@@ -195,8 +200,9 @@ def _finish(
     material: Material,
     versions: Mapping[str, Upscaler],
 ) -> None:
-    """Write the measurements, the pictures and the reports."""
+    """Write the measurements, the pictures and the reports; the checkpoints have served."""
     run.write_json(out / folder.METRICS, measure.metrics(quality, name, material.name))
     final = "recovered" if "recovered" in versions else "pruned"
     write_crops(out, material.test, versions, final)
     write(out)
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from espalier import __version__
 from espalier.report import charts, pictures
 from espalier.report.folder import VERSIONS, Run
-from espalier.report.rows import Column, Row, cell, find, result, rows, signed, used
+from espalier.report.rows import Column, Row, cell, change, find, result, rows, used
 from espalier.report.series import series
 from espalier.report.summary import conditions, cut, sentence, title, training
 
@@ -96,7 +96,7 @@ def _change(row: Row, dense: Row | None, column: Column) -> str:
     if value is None or not base:
         return ""
     if column.key in ("psnr", "ssim"):
-        return signed(value - base, 2 if column.key == "psnr" else 4)
+        return change(base, value, 2 if column.key == "psnr" else 4)
     return f"{value / base:.1%}"
 
 
@@ -106,9 +106,9 @@ def _tiles(table: Sequence[Row]) -> list[dict[str, Any]]:
         return []
     tiles = [_share_tile(label, dense, made, column) for label, column in _shares(table)]
     if dense.psnr is not None and made.psnr is not None:
-        change = f"{signed(made.psnr - dense.psnr, 2)} dB"
+        lost = f"{change(dense.psnr, made.psnr, 2)} dB"
         detail = f"{dense.psnr:.2f} dB dense → {made.psnr:.2f} dB {made.version}"
-        tiles.append({"label": "PSNR", "value": change, "detail": detail, "share": None})
+        tiles.append({"label": "PSNR", "value": lost, "detail": detail, "share": None})
     return tiles
 
 

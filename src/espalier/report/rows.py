@@ -103,9 +103,9 @@ def cell(row: Row, column: Column) -> str:
     return "" if value is None else column.write(value)
 
 
-def signed(change: float, digits: int) -> str:
-    """A difference with its sign, a true minus for negative ones."""
-    return f"{change:+.{digits}f}".replace("-", "−")
+def change(before: float, after: float, digits: int) -> str:
+    """The difference of the numbers as they are shown, with its sign; a true minus for negative ones."""
+    return f"{round(after, digits) - round(before, digits):+.{digits}f}".replace("-", "−")
 
 
 def markdown(table: Sequence[Row]) -> str:

@@ -3,7 +3,7 @@
 from pathlib import PurePath
 
 from espalier.report.folder import Run
-from espalier.report.rows import Row, find, result, rows
+from espalier.report.rows import Row, change, find, result, rows
 
 
 def title(run: Run) -> str:
@@ -47,11 +47,11 @@ def _speed(dense: Row, made: Row) -> str:
 def _quality(dense: Row, made: Row, where: str) -> str:
     if dense.psnr is None or made.psnr is None:
         return ""
-    change = round(made.psnr, 2) - round(dense.psnr, 2)
-    if abs(change) < 0.005:
+    difference = change(dense.psnr, made.psnr, 2)
+    if float(difference[1:]) == 0:
         return f"and keeps its {dense.psnr:.2f} dB on {where}"
-    verb = "loses" if change < 0 else "gains"
-    return f"and {verb} {abs(change):.2f} dB on {where} ({dense.psnr:.2f} → {made.psnr:.2f})"
+    verb = "gains" if difference[0] == "+" else "loses"
+    return f"and {verb} {difference[1:]} dB on {where} ({dense.psnr:.2f} → {made.psnr:.2f})"
 
 
 def conditions(run: Run, compared: bool = True) -> str:
