@@ -1,7 +1,7 @@
 """Scores and a budget -> how many channels of each group stay, and which.
 
-A strategy is one file with a function `keys(unit, scores)`: the price of taking the first, second, ... channel from
-a unit, ascending. Channels go in the order of price until the budget is met.
+A strategy is one file with a function `keys(unit, scores)`: the price of taking the first, second, ... level from
+a unit, ascending. Levels go in the order of price until the budget is met.
 """
 
 import importlib
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from espalier.allocation.budget import Budget
-from espalier.allocation.units import Unit, units
-from espalier.channels import Channels
+from espalier.allocation.units import units
+from espalier.channels import Channels, Unit
 from espalier.channels.cost import CostModel
 from espalier.errors import PlanError
 
@@ -66,17 +66,17 @@ def allocate(
     if not decided:
         raise PlanError("no channel group of this network can be pruned; `espalier inspect` says why")
     search = _Search(decided, model, budget, round_to)
-    counts = search.run([price(unit, scores) for unit in decided])
-    return choose(decided, counts, scores)
+    levels = search.run([price(unit, scores) for unit in decided])
+    return choose(decided, levels, scores)
 
 
-def choose(decided: Sequence[Unit], counts: Sequence[int], scores: Mapping[str, np.ndarray]) -> dict[str, list[int]]:
-    """The channels with the highest scores, as many as `counts` says for each unit; whole groups are left out."""
+def choose(decided: Sequence[Unit], levels: Sequence[int], scores: Mapping[str, np.ndarray]) -> dict[str, list[int]]:
+    """The channels with the highest scores, as many as each unit's level says; whole groups are left out."""
     kept = {}
-    for unit, count in zip(decided, counts, strict=True):
-        for group in unit.groups:
-            if count < unit.channels:
-                best = np.argsort(-scores[group.name], kind="stable")[: count + group.channels - unit.channels]
+    for unit, level in zip(decided, levels, strict=True):
+        if level < unit.levels:
+            for group, count in zip(unit.groups, unit.counts(level), strict=True):
+                best = np.argsort(-scores[group.name], kind="stable")[:count]
                 kept[group.name] = sorted(best.tolist())
     return kept
 
@@ -93,8 +93,9 @@ class _Search:
     def __post_init__(self) -> None:
         index = {name: k for k, name in enumerate(self.model.names)}
         self.columns = [[index[group.name] for group in unit.groups] for unit in self.decided]
-        self.levels = [unit.counts(self.round_to) for unit in self.decided]
-        self.sizes = np.array([unit.channels for unit in self.decided])
+        self.levels = [unit.steps(self.round_to) for unit in self.decided]
+        self.tops = np.array([unit.levels for unit in self.decided])
+        self.channels = np.array([sum(group.channels for group in unit.groups) for unit in self.decided])
 
     def run(self, prices: Sequence[np.ndarray]) -> list[int]:
         steps = self._steps(prices)
@@ -113,7 +114,7 @@ class _Search:
         entries = []
         for k, (price, levels) in enumerate(zip(prices, self.levels, strict=True)):
             top = levels[0]
-            reached = np.maximum.accumulate([price[top - count - 1] for count in levels[1:]] or [0.0])
+            reached = np.maximum.accumulate([price[top - level - 1] for level in levels[1:]] or [0.0])
             entries += [(float(p), step, k) for step, p in enumerate(reached[: len(levels) - 1])]
         return [k for _, _, k in sorted(entries)]
 
@@ -121,11 +122,11 @@ class _Search:
         return np.bincount(np.array(steps, dtype=int), minlength=len(self.decided))
 
     def _cost(self, at: np.ndarray) -> float:
-        counts = np.array([levels[k] for levels, k in zip(self.levels, at, strict=True)])
+        shares = np.array([levels[k] for levels, k in zip(self.levels, at, strict=True)]) / self.tops
         if self.budget.kind == "ratio":
-            return float(counts.sum())
+            return float((shares * self.channels).sum())
         kept = np.ones(len(self.model.names))
-        for columns, share in zip(self.columns, counts / self.sizes, strict=True):
+        for columns, share in zip(self.columns, shares, strict=True):
             kept[columns] = share
         return getattr(self.model, self.budget.kind)(kept)
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from espalier.allocation.units import Unit, ranked
+from espalier.allocation.units import ranked
+from espalier.channels import Unit
 
 
 def keys(unit: Unit, scores: dict[str, np.ndarray]) -> np.ndarray:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from espalier.allocation.units import Unit
+from espalier.channels import Unit
 
 
 def keys(unit: Unit, scores: dict[str, np.ndarray]) -> np.ndarray:
     del scores
-    return np.arange(1, unit.channels + 1) / unit.channels
+    return np.arange(1, unit.levels + 1) / unit.levels

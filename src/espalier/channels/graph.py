@@ -1,7 +1,6 @@
 """`analyse`: trace a network, find its channel groups and prove them."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +14,8 @@ from espalier.channels.atoms import Classes
 from espalier.channels.cost import CostModel
 from espalier.channels.groups import ChannelGroup, find_groups
 from espalier.channels.lowering import Kept, dead_classes, lower
-from espalier.channels.trace import Trace, Unknown, named_tensors, trace
+from espalier.channels.solve import solve
+from espalier.channels.trace import Trace, Unknown, trace
 from espalier.plan import PrunePlan
 
 
@@ -100,85 +100,31 @@ def analyse(
     if not prove:
         return channels
     say("proving")
-    return _proven(channels, seed)
+    groups = solve(channels.groups, rehearsal_check(channels), np.random.default_rng(seed), module_types(network))
+    return replace(channels, groups=_marked(channels, groups))
 
 
-def random_cut(groups: Iterable[ChannelGroup], rng: np.random.Generator) -> dict[str, list[int]]:
-    """A random choice of channels to keep, at least one and not all, equally many in tied groups."""
-    counts: dict[int, int] = {}
-    kept = {}
-    for group in groups:
-        count = counts.setdefault(group.tie, int(rng.integers(1, max(2, group.channels))))
-        count = min(count, group.channels - 1)
-        kept[group.name] = sorted(rng.choice(group.channels, count, replace=False).tolist())
-    return kept
-
-
-def _proven(channels: Channels, seed: int) -> Channels:
-    rng = np.random.default_rng(seed)
+def rehearsal_check(channels: Channels) -> Callable[[Kept], proof.Verdict]:
+    """`channels.check` with one float64 copy made for many cuts."""
     rehearsal = proof.rehearsal_copy(channels.network)
-    ties: dict[int, list[ChannelGroup]] = defaultdict(list)
-    for group in channels.groups:
-        if group.status == "unproven":
-            ties[group.tie].append(group)
-    failures: dict[str, str] = {}
-
-    def fails(units: Sequence[list[ChannelGroup]]) -> str:
-        verdict = channels.check(random_cut((g for unit in units for g in unit), rng), rehearsal)
-        return verdict.reason
-
-    good = _search(list(ties.values()), fails, failures)
-    if failures and good and fails(good):  # each alone is right, together they are not: grow one by one
-        good = _grow(good, fails, failures)
-    return replace(channels, groups=_with_status(channels, {g.name for u in good for g in u}, failures))
+    return lambda kept: channels.check(kept, rehearsal)
 
 
-Unit = list[ChannelGroup]
+def module_types(network: nn.Module) -> dict[str, str]:
+    return {name: type(module).__name__ for name, module in network.named_modules()}
 
 
-def _search(units: list[Unit], fails: Callable[[Sequence[Unit]], str], failures: dict[str, str]) -> list[Unit]:
-    """The units that pass, by bisection."""
-    if not units:
-        return []
-    reason = fails(units)
-    if not reason:
-        return units
-    if len(units) == 1:
-        failures.update((group.name, reason) for group in units[0])
-        return []
-    middle = len(units) // 2
-    return _search(units[:middle], fails, failures) + _search(units[middle:], fails, failures)
-
-
-def _grow(units: list[Unit], fails: Callable[[Sequence[Unit]], str], failures: dict[str, str]) -> list[Unit]:
-    good: list[Unit] = []
-    for unit in units:
-        reason = fails([*good, unit])
-        if reason:
-            failures.update((group.name, f"only without other groups: {reason}") for group in unit)
-        else:
-            good.append(unit)
-    return good
-
-
-def _with_status(channels: Channels, good: set[str], failures: Mapping[str, str]) -> tuple[ChannelGroup, ...]:
+def _marked(channels: Channels, groups: Iterable[ChannelGroup]) -> tuple[ChannelGroup, ...]:
+    """Tell exact groups from those whose cut changes what statistics run over."""
     parts = [channels.classes.of(f) for f in channels.trace.normalised]
     marked = set(np.concatenate([np.unique(p) for p in parts]).tolist()) if parts else set()
-    result = []
-    for group in channels.groups:
-        if group.name in good:
-            status = "normalised" if marked & set(group.classes.tolist()) else "exact"
-            group = replace(group, status=status)
-        elif group.name in failures:
-            group = replace(group, status="rigid", reason=failures[group.name])
-        result.append(group)
-    return tuple(result)
+    return tuple(
+        replace(g, status="normalised") if g.status == "exact" and marked & set(g.classes.tolist()) else g
+        for g in groups
+    )
 
 
 def sample_inputs(channels: int, height: int, width: int, seed: int = 0) -> Tensor:
     """A random image batch in 0..1 to trace with, shape (1, channels, height, width)."""
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(1, channels, height, width, generator=generator)
-
-
-__all__ = ["Channels", "analyse", "named_tensors", "random_cut", "sample_inputs"]

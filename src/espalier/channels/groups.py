@@ -36,7 +36,7 @@ class ChannelGroup:
     classes: np.ndarray
     """Class of atoms of each channel, shape (channels,)."""
     tie: int
-    """Groups with the same number keep the same count."""
+    """Groups with the same number keep the same share of their channels."""
     status: str = "unproven"
     """unproven, exact, normalised, rigid or pinned."""
     reason: str = ""

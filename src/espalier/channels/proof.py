@@ -37,6 +37,8 @@ class Verdict:
     difference: float
     """Largest absolute difference relative to the largest output."""
     reason: str = ""
+    module: str = ""
+    """Where the cut network's own code failed, if it did."""
 
 
 class MaskedRun(TorchDispatchMode):
@@ -79,12 +81,14 @@ def check(
     whole = copy.deepcopy(network)
     _zero_(whole, plan)
     slim = copy.deepcopy(network)
+    running: list[str] = []
     try:
         surgery.apply_(slim, plan)
-        with torch.no_grad(), _doubles():
+        with torch.no_grad(), _doubles(), _watched(slim, running):
             found = _flat(slim(*_copies(inputs)))
     except Exception as error:  # any exception from the network's own code is a verdict
-        return Verdict(False, float("inf"), f"the cut network fails: {_first_line(error)}")
+        module = running[-1] if running else ""
+        return Verdict(False, float("inf"), f"the cut network fails in {module}: {_first_line(error)}", module)
     try:
         with torch.no_grad(), _doubles(), MaskedRun(trace, classes, dead):
             expected = _flat(whole(*_copies(inputs)))
@@ -135,6 +139,24 @@ def _flat(outputs: Any) -> list[Tensor]:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+@contextmanager
+def _watched(network: nn.Module, running: list[str]) -> Iterator[None]:
+    """Keep the names of the modules that are running; after an exception the last one is where it happened."""
+
+    def leave(*_: Any) -> None:
+        running.pop()
+
+    handles = []
+    for name, module in network.named_modules():
+        handles.append(module.register_forward_pre_hook(lambda *_, name=name: running.append(name)))
+        handles.append(module.register_forward_hook(leave))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @contextmanager

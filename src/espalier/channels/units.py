@@ -1,0 +1,57 @@
+"""What is decided at once: one group, or several that must keep the same share of their channels."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from espalier.channels.groups import ChannelGroup
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Groups whose sizes stay in proportion: at level k of `levels` each keeps k / levels of its channels."""
+
+    groups: tuple[ChannelGroup, ...]
+
+    @property
+    def levels(self) -> int:
+        """How many sizes there are: the greatest common divisor of the groups' channels."""
+        return math.gcd(*(group.channels for group in self.groups))
+
+    def counts(self, level: int) -> list[int]:
+        """Channels that each group keeps at a level."""
+        return [group.channels * level // self.levels for group in self.groups]
+
+    def steps(self, round_to: int = 1) -> list[int]:
+        """The levels that may stay, from all down to the fewest, at which the largest group is a round number."""
+        grain = max(group.channels for group in self.groups) // self.levels
+        step = round_to // math.gcd(round_to, grain)
+        top = self.levels
+        return [top, *range((top - 1) // step * step, 0, -step)]
+
+    def joined(self, others: Iterable["Unit"]) -> "Unit":
+        """One unit of all these groups, under one tie."""
+        groups = {group.name: group for unit in (self, *others) for group in unit.groups}
+        return Unit(tuple(groups.values()))
+
+
+def units_of(groups: Iterable[ChannelGroup]) -> list[Unit]:
+    """Groups by their ties."""
+    found: dict[int, list[ChannelGroup]] = defaultdict(list)
+    for group in groups:
+        found[group.tie].append(group)
+    return [Unit(tuple(tied)) for tied in found.values()]
+
+
+def random_cut(units: Iterable[Unit], rng: np.random.Generator) -> dict[str, list[int]]:
+    """A random choice of channels to keep in every unit, at least one and not all; units of one level stay whole."""
+    kept = {}
+    for unit in units:
+        if unit.levels > 1:
+            level = int(rng.integers(1, unit.levels))
+            for group, count in zip(unit.groups, unit.counts(level), strict=True):
+                kept[group.name] = sorted(rng.choice(group.channels, count, replace=False).tolist())
+    return kept
