@@ -22,7 +22,7 @@ from espalier.networks.prepare import prepare
 from espalier.recipes import measure, run
 from espalier.recipes.console import counting, output, result_table, say
 from espalier.recipes.crops import write_crops
-from espalier.recipes.prune import Request, check, prune
+from espalier.recipes.prune import Request, prune
 from espalier.report import folder
 from espalier.report.rows import rows
 from espalier.report.summary import sentence
@@ -113,12 +113,11 @@ def compress(reference: str, settings: CompressSettings) -> Path:
         EspalierError: anything that a person can mend: network, images, budget, or place to write.
     """
     request = _request(settings)
-    check(request)
     dense = prepare(load(reference, scale=settings.scale)).to(pick(settings.device))
     material = _material(settings, dense.scale)
     out = run.begin(settings.out, _kept_settings(reference, settings), overwrite=settings.overwrite)
     say(f"pruning {dense.name} ×{dense.scale} to {settings.budget}")
-    pruned = prune(dense, request)
+    pruned = prune(dense, request, material.train)
     write_text(out / folder.PLAN, pruned.plans[-1].to_json())
     file.save(pruned, out / folder.NETWORK)
     run.write_json(

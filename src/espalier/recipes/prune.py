@@ -1,67 +1,63 @@
-"""One shot from a dense network to a smaller one."""
+"""From a dense network to a smaller one: trace, budget, method."""
 
-import copy
+import dataclasses
 from dataclasses import dataclass
 
-import numpy as np
-
-from espalier.errors import PlanError
+from espalier.allocation import Budget, strategy
+from espalier.costs import count
+from espalier.data import PackedImages
+from espalier.importance import criterion
+from espalier.methods.job import Job, method
 from espalier.networks.network import Network
 from espalier.recipes.inspect import trace
-from espalier.surgery import apply_
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted of pruning."""
+    """What is wanted of pruning, in words."""
 
-    budget: str = "macs=0.5"
-    method: str = "magnitude"
-    criterion: str = "l2"
-    allocation: str = "global"
-    round_to: int = 1
-    protect: tuple[str, ...] = ()
-    seed: int = 0
+    budget: str
+    method: str
+    criterion: str
+    allocation: str
+    round_to: int
+    protect: tuple[str, ...]
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Every name is looked up before anything slow begins."""
+        Budget.parse(self.budget)
+        method(self.method)
+        criterion(self.criterion)
+        strategy(self.allocation)
 
 
-def check(request: Request) -> None:
-    kind, _, share = request.budget.partition("=")
-    if kind not in ("macs", "params", "ratio") or not 0 < float(share) < 1:
-        raise PlanError(
-            f"budget {request.budget!r}; expected macs=, params= or ratio= a number between 0 and 1"
-        )
+def prune(dense: Network, request: Request, images: PackedImages) -> Network:
+    """A smaller copy of a prepared network; its plan tells how it came about.
 
-
-def prune(dense: Network, request: Request) -> Network:
-    found = trace(dense)
-    share = float(request.budget.partition("=")[2])
-    small = copy.deepcopy(dense)
-    tensors = dict(small.body.named_parameters())
-    cost = found.cost.macs
-    names = found.cost.names
-    full = cost(np.ones(len(names)))
-    low, high = 0.0, 1.0
-    prunable = {g.name: g for g in found.prunable}
-    for _ in range(30):
-        mid = (low + high) / 2
-        kept = np.array(
-            [
-                max(1, int(prunable[n].channels * mid)) / prunable[n].channels if n in prunable else 1.0
-                for n in names
-            ]
-        )
-        low, high = (mid, high) if cost(kept) <= share * full else (low, mid)
-    keep = {}
-    for name, group in prunable.items():
-        score = np.zeros(group.channels)
-        for m in group.members:
-            if m.tensor in tensors:
-                t0 = tensors[m.tensor].detach()
-                t = t0.double().movedim(m.dim, 0).reshape(t0.shape[m.dim], -1).square().sum(1).numpy()
-                score += t[m.positions].sum(1)
-        count = max(1, int(group.channels * low))
-        keep[name] = sorted(np.argsort(-score)[:count].tolist())
-    plan = found.plan(keep)
-    apply_(small.body, plan)
-    small.plans = (*small.plans, plan)
-    return small
+    Raises:
+        PlanError: nothing can be pruned, or the budget cannot be met.
+    """
+    found, cost = trace(dense), count(dense)
+    job = Job(
+        network=dense,
+        channels=found,
+        cost=found.cost.at_size({layer.name: layer.macs for layer in cost.layers}),
+        budget=Budget.parse(request.budget),
+        criterion=request.criterion,
+        allocation=request.allocation,
+        round_to=request.round_to,
+        protect=request.protect,
+        images=images,
+        seed=request.seed,
+    )
+    pruned = method(request.method)(job)
+    achieved = count(pruned)
+    notes = dataclasses.asdict(request) | {
+        "macs": achieved.macs / cost.macs,
+        "params": achieved.params / cost.params,
+    }
+    last = pruned.plans[-1]
+    plan = dataclasses.replace(last, notes=last.notes | notes | {"protect": list(request.protect)})
+    pruned.plans = (*pruned.plans[:-1], plan)
+    return pruned
