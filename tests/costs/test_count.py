@@ -40,6 +40,15 @@ def test_edsr_baseline_costs_what_papers_say(scale, giga):
     assert count(load(f"edsr(scale={scale})")).macs / 1e9 == pytest.approx(giga, rel=0.003)
 
 
+@pytest.mark.parametrize(
+    ("weights", "scale", "giga"),
+    [("IMDN/IMDN_x2.pth", 2, 158.8), ("IMDN/IMDN_x4.pth", 4, 40.9), ("CARN-M/carn_m.pth", 4, 32.5)],
+)
+def test_real_networks_cost_what_papers_say(real_data, weights, scale, giga):
+    network = load(real_data / "weights" / weights, scale=scale)
+    assert count(network).macs / 1e9 == pytest.approx(giga, abs=0.06)
+
+
 def test_equals_torch_on_attention_grouped_and_transposed():
     class Mixed(nn.Module):
         def __init__(self) -> None:
@@ -85,6 +94,7 @@ def test_a_network_that_looks_at_values_is_scaled_up_and_says_so():
     assert scaled.note == "counted at 64x64 and scaled by area to 192x128"
     assert scaled.to_dict() == {**exact.to_dict(), "note": scaled.note}
     assert scaled.layers[0].macs == exact.layers[0].macs
+    assert count(network(Deciding()), (60, 50)) == count(network(Plain()), (60, 50))
 
 
 def test_the_bicubic_enlargement_is_no_cost_and_padding_is():

@@ -186,19 +186,3 @@ def test_images_that_are_too_small(tmp_path):
 def test_nan_is_an_error_not_a_number(photographs):
     with pytest.raises(NetworkError, match="colour: the network gave numbers that are not finite"):
         evaluate(network(Bicubic(2, math.nan)), photographs)
-
-
-@pytest.mark.parametrize(
-    ("weights", "scale", "published"),
-    [
-        ("SPAN/team00_SPAN.pth", 4, 31.739),
-        ("FSRCNN/fsrcnn_x2.pth", 2, 37.138),
-        ("FSRCNN/fsrcnn_x4.pth", 4, 30.513),
-        ("RLFN/team00_rlfn.pth", 4, 32.097),
-    ],
-)
-def test_set5_of_real_networks(real_data, weights, scale, published):
-    from espalier.networks.load import load
-
-    net = load(real_data / "weights" / weights, scale=scale)
-    assert evaluate(net, real_data / "sets" / "Set5").psnr == pytest.approx(published, abs=0.01)

@@ -13,11 +13,11 @@ def test_parts_cover_an_axis_once(length, tile, overlap):
     kept = [place for part in found for place in range(part.start, part.stop)]
     assert kept == list(range(length))
     for part in found:
-        assert part.read_start == max(0, part.start - -(-overlap // 8) * 8)
+        assert part.read_start == max(0, part.start - -(-overlap // 16) * 16)
         assert part.start - part.read_start >= min(overlap, part.start)
         assert part.read_stop - part.stop >= min(overlap, length - part.stop)
-        assert part.stop - part.start <= -(-tile // 8) * 8
-        assert part.read_start % 8 == 0
+        assert part.stop - part.start <= -(-tile // 16) * 16
+        assert part.read_start % 16 == 0
 
 
 @pytest.mark.parametrize("tile", [8, 24, 40, 1000])
@@ -50,8 +50,8 @@ def test_no_seams_on_a_real_network_and_photograph(real_data):
 
 def test_windows_lie_as_in_the_whole_image():
     def mean_of_windows(x: torch.Tensor) -> torch.Tensor:
-        means = torch.nn.functional.avg_pool2d(x, 8)
-        return means.repeat_interleave(8, 2).repeat_interleave(8, 3)
+        means = torch.nn.functional.avg_pool2d(x, 16)
+        return means.repeat_interleave(16, 2).repeat_interleave(16, 3)
 
     image = torch.rand(1, 3, 96, 64)
     torch.testing.assert_close(tiled(mean_of_windows, image, 1, 30, overlap=3), mean_of_windows(image))

@@ -166,6 +166,8 @@ def _own_params(module: nn.Module) -> int:
 
 def _scaled_up(network: Network, size: tuple[int, int]) -> Cost:
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    if size[0] * size[1] <= _SMALL[0] * _SMALL[1]:
+        return _cost(network, _run(network, size, str(device)), size)
     small = _cost(network, _run(network, _SMALL, str(device)), _SMALL)
     factor = size[0] * size[1] / (_SMALL[0] * _SMALL[1])
     layers = tuple(

@@ -54,7 +54,7 @@ def measure(
     """Time the networks in turn on an image of `lr_size` (height, width; by default, of a 1280 x 720 output).
 
     Every round runs each network once, beginning with another one each time. With `seconds`, no round starts
-    after that time, but at least three are made. `device` is where the networks already are, unless given.
+    after that time, but at least three are made. The networks are moved to `device`, if given.
 
     Raises:
         NetworkError: no networks, or networks of several scales and no `lr_size`.

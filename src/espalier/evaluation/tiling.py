@@ -10,7 +10,7 @@ from espalier.costs.memory import peak
 from espalier.networks.network import Network
 
 OVERLAP = 32
-ALIGN = 8
+ALIGN = 16
 """Parts begin at multiples of this, so that attention windows lie as in the whole image."""
 MEMORY = 1 << 30
 """Bytes that one run may take before an image is cut into parts."""
@@ -29,7 +29,7 @@ class Part:
 
 
 def parts(length: int, tile: int, overlap: int) -> list[Part]:
-    """Cut an axis into parts of about equal length, at most `tile` each (rounded up to a multiple of 8).
+    """Cut an axis into parts of about equal length, at most `tile` each (rounded up to a multiple of 16).
 
     Each part is read with `overlap` more pixels on both sides, as far as the image goes.
     """
