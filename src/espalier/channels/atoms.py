@@ -88,7 +88,8 @@ class Atoms:
             parent = int(root[row.atom])
             below = np.unique(root[row.children])
             children[parent] = np.union1d(children.get(parent, below), below)
-        return Classes(root, pinned, {p: c[c != p] for p, c in children.items()})
+        below_others = {p: c[c != p] for p, c in children.items()}
+        return Classes(root, pinned, {p: c for p, c in below_others.items() if len(c)})
 
 
 @dataclass(frozen=True)

@@ -111,8 +111,9 @@ class Call:
     def label(self, tensor: Tensor | None) -> Label:
         return () if tensor is None else self.tracer.label(tensor)
 
-    def operand(self, tensor: Tensor) -> tuple[Label, torch.Size]:
-        return self.label(tensor), tensor.shape
+    def operand(self, tensor: Tensor) -> tuple[Label, Sequence[int]]:
+        """Label and shape for `meet`; a dimension that the tensor was expanded along counts as broadcast."""
+        return self.label(tensor), [1 if tensor.stride(d) == 0 else s for d, s in enumerate(tensor.shape)]
 
     def tensors(self) -> list[Tensor]:
         return [t for t in tree_iter((self.args, self.kwargs)) if isinstance(t, Tensor)]
