@@ -20,7 +20,6 @@ COMMANDS = {
     "inspect": "Show which channels of a network can be pruned, and what it costs.",
     "evaluate": "Measure PSNR, SSIM and cost of a network on a folder of images.",
     "compress": "Make a network smaller to a budget, recover its quality, write a run folder.",
-    "train": "Train a network on folders of images.",
     "report": "Write the report of a run again, or one page that compares several runs.",
     "train": "Train a network on folders of images; under torchrun on many machines.",
     "demo": "Compress a small bundled network on bundled photographs, offline, in minutes.",
@@ -127,7 +126,9 @@ def main() -> None:
 
 def describe(error: Exception) -> str | None:
     """The one message for an error that a person can mend; None for a defect of ours."""
-    if isinstance(error, EspalierError | cyclopts.CycloptsError):
+    if isinstance(error, cyclopts.CycloptsError):
+        return _settings_mistakes(error.__cause__) or str(error).strip()
+    if isinstance(error, EspalierError):
         return str(error).strip()
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory; try --tile 256, smaller images or a smaller batch"
@@ -136,6 +137,16 @@ def describe(error: Exception) -> str | None:
             f"{error.strerror}: {error.filename or 'no file named'}; choose another place or free some space"
         )
     return None
+
+
+def _settings_mistakes(cause: BaseException | None) -> str:
+    """All that pydantic found wrong with the flags, in one line; empty for other causes."""
+    found = getattr(cause, "errors", None)
+    if not callable(found):
+        return ""
+    listed: Any = found()
+    flags = ("--" + ".".join(map(str, mistake["loc"])).replace("_", "-") for mistake in listed)
+    return "; ".join(f"{flag} is {m['input']!r}: {m['msg'].lower()}" for flag, m in zip(flags, listed))
 
 
 def _fail(message: str, code: int, debug: bool) -> None:

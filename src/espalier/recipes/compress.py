@@ -35,10 +35,6 @@ class CompressSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    data: Path
-    """Folder of high-resolution images, or HR/LR pairs, to recover and measure on."""
-    out: Annotated[Path, Parameter(name=["--out", "-o"])]
-    """Run folder to write."""
     budget: str = "macs=0.5"
     """What may stay: macs=0.5, params=0.5, or ratio=0.5 of the channels of every group."""
     method: str = "magnitude"
@@ -56,9 +52,9 @@ class CompressSettings(BaseModel):
     teacher: bool = True
     """Let the dense network teach during recovery."""
     test: Path | None = None
-    """Folder to measure on; by default a few images of `data` are held out."""
+    """Folder to measure on; by default a few images of --data are held out."""
     hold_out: int = Field(default=5, ge=1)
-    """Images of `data` held out for measuring where there is no `test`."""
+    """Images of --data held out for measuring where there is no --test."""
     scale: int | None = None
     """For networks of several scales: the one wanted."""
     batch: int = Field(default=16, ge=1)
@@ -74,7 +70,7 @@ class CompressSettings(BaseModel):
     timing: bool = True
     """Also measure time and memory."""
     overwrite: bool = False
-    """Replace an earlier run in `out`."""
+    """Replace an earlier run in --out."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +83,25 @@ class Material:
     """Of the test set."""
 
 
-def command(network: str, *, settings: Annotated[CompressSettings, Parameter(name="*")]) -> None:
+def command(
+    network: str,
+    *,
+    data: Path,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    settings: Annotated[CompressSettings, Parameter(name="*")] = CompressSettings(),  # noqa: B008 (frozen)
+) -> None:
     """Make a network smaller to a budget, recover its quality, write a run folder.
 
     Parameters
     ----------
     network
         A checkpoint file, a constructor such as "edsr(scale=2, blocks=16)", or "package.module:factory".
+    data
+        Folder of high-resolution images, or of HR/LR pairs, to recover and measure on.
+    out
+        Run folder to write.
     """
-    finish_on_terminal(compress(network, settings))
+    finish_on_terminal(compress(network, data, out, settings))
 
 
 def finish_on_terminal(out: Path) -> None:
@@ -106,16 +112,16 @@ def finish_on_terminal(out: Path) -> None:
     console.print(f"\n{sentence(finished)}\n\n{out / folder.PAGE}", soft_wrap=True, markup=False)
 
 
-def compress(reference: str, settings: CompressSettings) -> Path:
-    """Compress a network and write the run folder; return it.
+def compress(reference: str, data: Path, out: Path, settings: CompressSettings) -> Path:
+    """Compress a network with the images of `data` and write the run folder `out`; return it.
 
     Raises:
         EspalierError: anything that a person can mend: network, images, budget, or place to write.
     """
     request = _request(settings)
     dense = prepare(load(reference, scale=settings.scale)).to(pick(settings.device))
-    material = _material(settings, dense.scale)
-    out = run.begin(settings.out, _kept_settings(reference, settings), overwrite=settings.overwrite)
+    material = _material(data, settings, dense.scale)
+    run.begin(out, _kept_settings(reference, data, settings), overwrite=settings.overwrite)
     say(f"pruning {dense.name} ×{dense.scale} to {settings.budget}")
     pruned = prune(dense, request, material.train)
     write_text(out / folder.PLAN, pruned.plans[-1].to_json())
@@ -126,7 +132,7 @@ def compress(reference: str, settings: CompressSettings) -> Path:
     versions = _upscalers(dense, pruned)
     quality = measure.quality_of_images(versions, material.test)
     if settings.recover:
-        recovered = _recovered(pruned, dense, material, settings)
+        recovered = _recovered(pruned, dense, material, settings, out)
         file.save(recovered, out / folder.NETWORK)
         after = {"recovered": by_network(recovered)}
         quality |= measure.quality_of_images(after, material.test)
@@ -147,18 +153,18 @@ def _request(settings: CompressSettings) -> Request:
     )
 
 
-def _kept_settings(reference: str, settings: CompressSettings) -> dict[str, Any]:
+def _kept_settings(reference: str, data: Path, settings: CompressSettings) -> dict[str, Any]:
     """What `--config` needs to do the same again; the output folder is named anew each time."""
-    told = settings.model_dump(mode="json", exclude={"out", "overwrite"}, exclude_none=True)
-    return {"network": reference, **told}
+    told = settings.model_dump(mode="json", exclude={"overwrite"}, exclude_none=True)
+    return {"network": reference, "data": str(data), **told}
 
 
-def _material(settings: CompressSettings, scale: int) -> Material:
+def _material(data: Path, settings: CompressSettings, scale: int) -> Material:
     with counting("reading images") as told:
-        images = pack(settings.data, scale, progress=told)
+        images = pack(data, scale, progress=told)
         if settings.test is None:
             train, test = images.hold_out(min(settings.hold_out, max(1, len(images) // 4)))
-            return Material(train, test, f"images held out of {settings.data.resolve().name}")
+            return Material(train, test, f"images held out of {data.resolve().name}")
         return Material(images, pack(settings.test, scale, progress=told), settings.test.resolve().name)
 
 
@@ -166,7 +172,9 @@ def _upscalers(dense: Network, pruned: Network) -> dict[str, Upscaler]:
     return {"bicubic": bicubic(dense.scale), "dense": by_network(dense), "pruned": by_network(pruned)}
 
 
-def _recovered(pruned: Network, dense: Network, material: Material, settings: CompressSettings) -> Network:
+def _recovered(
+    pruned: Network, dense: Network, material: Material, settings: CompressSettings, out: Path
+) -> Network:
     """A fine-tuned copy."""
     network = copy.deepcopy(pruned)
     largest = int(material.train.places[:, 4:6].min(1).max())
@@ -187,7 +195,7 @@ def _recovered(pruned: Network, dense: Network, material: Material, settings: Co
         plan,
         teacher=dense if settings.teacher else None,
         validate=training.psnr_on(material.test.take(range(min(3, len(material.test))))),
-        run=settings.out,
+        run=out,
     )
     return network
 

@@ -34,11 +34,9 @@ def demo(out: Path, recover: int) -> Path:
     """Halve the MACs of the bundled EDSR x2; return the run folder."""
     bundled = Path(str(files("espalier.demo")))
     settings = compress.CompressSettings(
-        data=bundled / "photos" / "training",
         test=bundled / "photos" / "evaluation",
-        out=out,
         budget="macs=0.5",
         recover=recover,
         overwrite=True,
     )
-    return compress.compress(str(bundled / NETWORK), settings)
+    return compress.compress(str(bundled / NETWORK), bundled / "photos" / "training", out, settings)

@@ -1,0 +1,29 @@
+"""A tiny network and smooth random photographs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TINY = "edsr(scale=2, blocks=2, channels=8)"
+
+
+def write_photos(folder: Path, count: int, height: int = 72, width: int = 88) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        random = np.random.default_rng(index)
+        small = Image.fromarray(random.integers(0, 256, (9, 11, 3), dtype=np.uint8))
+        small.resize((width, height), Image.Resampling.BICUBIC).save(folder / f"photo{index}.png")
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return write_photos(tmp_path / "photos", 4)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed images of tests stay out of the user's cache."""
+    monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "cache"))
