@@ -9,7 +9,7 @@ from espalier.errors import NetworkError
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """ ", did you mean 'edsr'?" or nothing."""
+    """The words ", did you mean 'edsr'?", or nothing."""
     folded = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.5)
     return f", did you mean {folded[close[0]]!r}?" if close else ""
@@ -27,5 +27,6 @@ def check_arguments(name: str, call: Callable[..., Any], arguments: Mapping[str,
     for argument in arguments:
         if argument not in parameters:
             raise NetworkError(
-                f"{name} has no argument {argument!r}{did_you_mean(argument, parameters)}; it takes {', '.join(parameters)}"
+                f"{name} has no argument {argument!r}{did_you_mean(argument, parameters)}; "
+                f"it takes {', '.join(parameters)}"
             )

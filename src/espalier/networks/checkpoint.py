@@ -1,6 +1,7 @@
 """Reading the tensors of a checkpoint file: no code in it is ever run."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,21 +53,21 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise NetworkError(
-            f"cannot load {path}: it is no complete safetensors file ({error}); it may be cut short or of another "
-            "kind; copy or download it again"
+            f"cannot load {path}: it is no complete safetensors file ({error}); "
+            "it may be cut short or of another kind; copy or download it again"
         ) from error
 
 
 def _read_pickle(path: Path) -> Any:
     _check_start(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols that the reader below knows or refuses
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise NetworkError(_refusal(path, error)) from error
     except (EOFError, RuntimeError, ValueError, KeyError, OSError, AttributeError, TypeError) as error:
-        raise NetworkError(
-            f"cannot load {path}: the file is damaged or cut short ({_first_line(error)}); copy or download it again"
-        ) from error
+        raise NetworkError(_damage(path, error)) from error
 
 
 def _check_start(path: Path) -> None:
@@ -77,7 +78,8 @@ def _check_start(path: Path) -> None:
         raise NetworkError(f"cannot load {path}: the file is empty")
     if not start.startswith((b"PK", b"\x80")):
         raise NetworkError(
-            f"cannot load {path}: it was not written by torch.save (it begins with {start!r}); expected a checkpoint"
+            f"cannot load {path}: it was not written by torch.save (it begins with {start!r}); "
+            "expected a checkpoint"
         )
 
 
@@ -85,14 +87,15 @@ def _refusal(path: Path, error: pickle.UnpicklingError) -> str:
     text = str(error)
     if "GLOBAL" in text or "Unsupported class" in text or "Unsupported operand" in text:
         return (
-            f"cannot load {path}: it holds Python objects besides tensors, which would mean running code from the "
-            "file; nothing was run. Where you trust it, load it yourself and save its state_dict() again"
+            f"cannot load {path}: it holds Python objects besides tensors, which only code in the file could "
+            "make; nothing was run. Where you trust it, load it yourself and save its state_dict() again"
         )
-    return f"cannot load {path}: the file is damaged or cut short ({_first_line(error)}); copy or download it again"
+    return _damage(path, error)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+def _damage(path: Path, error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    return f"cannot load {path}: the file is damaged or cut short ({reason}); copy or download it again"
 
 
 def unwrap(content: Any, path: Path) -> dict[str, Tensor]:
@@ -110,7 +113,8 @@ def unwrap(content: Any, path: Path) -> dict[str, Tensor]:
             break
         content = inner
     raise NetworkError(
-        f"cannot load {path}: no tensors found in it; expected a state_dict, plain or under one of {', '.join(WRAPPERS)}"
+        f"cannot load {path}: no tensors found in it; expected a state_dict, plain or under one of "
+        f"{', '.join(WRAPPERS)}"
     )
 
 

@@ -18,9 +18,9 @@ from espalier.networks.probe import probe
 def construct(path: str, *, scale: int | None = None) -> Network:
     """The network that the function or class `path` makes when called without arguments.
 
-    Attributes of the returned module that are used where present are those of `Adapter` (`range`, `luma`, `enlarged`,
-    `multiple_of`, `minimum`, `square`), and `scale` where it is fed an enlargement. Otherwise it takes RGB in 0..1;
-    its scale, and the sizes that it takes, are measured.
+    Attributes of the returned module that are used where present are those of `Adapter` (`range`, `luma`,
+    `enlarged`, `multiple_of`, `minimum`, `square`), and `scale` where it is fed an enlargement. Otherwise it
+    takes RGB in 0..1; its scale, and the sizes that it takes, are measured.
     """
     body = build(path)
     adapter, found = probe(body, _adapter(body), path)
@@ -88,8 +88,9 @@ def _working_folder_importable() -> Iterator[None]:
 
 
 def _adapter(body: nn.Module) -> Adapter:
-    plain = Adapter()
-    given = {name: getattr(body, name, default) for name, default in vars(plain).items()}
-    return Adapter(
-        **{n: v if isinstance(v, int | float | bool) else getattr(plain, n) for n, v in given.items()}
-    )
+    """What the module says of itself; attributes that only share a name are passed over."""
+    plain = vars(Adapter())
+    stated: dict[str, Any] = {name: getattr(body, name, default) for name, default in plain.items()}
+    if type(stated["range"]) is int:
+        stated["range"] = float(stated["range"])
+    return Adapter(**{name: value for name, value in stated.items() if type(value) is type(plain[name])})

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from espalier.errors import NetworkError, PlanError
 from espalier.files import replacing
 from espalier.networks import factory, own, spandrel
+from espalier.networks.checkpoint import read_safetensors
 from espalier.networks.network import Adapter, Base, Network
 from espalier.networks.prepare import fold_
 from espalier.plan import PrunePlan
@@ -46,8 +47,15 @@ def is_native(header: Mapping[str, str]) -> bool:
     return KEY in header
 
 
-def metadata(header: Mapping[str, str]) -> dict[str, Any]:
-    """What was given to `save` as metadata."""
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """What was given to `save` as metadata.
+
+    Raises:
+        NetworkError: `path` is no native file.
+    """
+    header = read_safetensors(Path(path))[1]
+    if not is_native(header):
+        raise NetworkError(f"{path} was not written by Espalier")
     return json.loads(header[KEY])["metadata"]
 
 
@@ -61,7 +69,8 @@ def rebuild(tensors: Mapping[str, Tensor], header: Mapping[str, str], path: Path
         record = json.loads(header[KEY])
         if record["format"] > FORMAT:
             raise NetworkError(
-                f"cannot load {path}: it was written by a newer Espalier (format {record['format']}, known is {FORMAT})"
+                f"cannot load {path}: a newer Espalier wrote it "
+                f"(format {record['format']}, this one knows {FORMAT}); update Espalier"
             )
         base = Base(**_decode(record["base"]))
         adapter = Adapter(**record["adapter"])

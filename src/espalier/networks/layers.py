@@ -81,7 +81,7 @@ class ShuffleUpsampler(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """Enhanced spatial attention (Liu et al., CVPR 2020); `deep` with the two further convolutions that RLFN drops."""
+    """Enhanced spatial attention (Liu et al., CVPR 2020); `deep` has the two convolutions that RLFN drops."""
 
     MINIMUM = 15
     """Smallest input that its stride and pooling leave anything of."""

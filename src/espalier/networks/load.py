@@ -17,8 +17,9 @@ from espalier.networks.reference import looks_like_call, parse
 def load(reference: str | Path, *, scale: int | None = None) -> Network:
     """Load a network, in evaluation mode on the CPU.
 
-    `reference` is a checkpoint file (its architecture and sizes are recognised from its tensors), a constructor
-    such as "edsr(scale=2, blocks=16)" or "spandrel.SwinIR(embed_dim=60)", or one's own "package.module:function".
+    `reference` is a checkpoint file (its architecture and sizes are recognised from its tensors), a
+    constructor such as "edsr(scale=2, blocks=16)" or "spandrel.SwinIR(embed_dim=60)", or one's own
+    "package.module:function".
     `scale` chooses among the scales of a network that has several, and is checked otherwise.
 
     Raises:
@@ -118,7 +119,8 @@ def _unknown(state: Mapping[str, Tensor], path: Path) -> str:
     first = ", ".join(list(state)[:3])
     close = did_you_mean(re.sub(r"[^a-zA-Z]", "", path.stem), [*own.names(), *spandrel.families()])
     return (
-        f"cannot load {path}: its {len(state)} tensors ({first}, ...) belong to no architecture known here{close}. "
+        f"cannot load {path}: its {len(state)} tensors ({first}, ...) belong to no architecture known here"
+        f"{close}. "
         f"Known are {', '.join(own.names())}; of spandrel {', '.join(spandrel.families())}. "
         'For one of your own, name a function that returns it with its weights: "package.module:function"'
     )

@@ -19,7 +19,7 @@ EXAMPLE = 32
 
 
 def prepare(network: Network, *, batchnorm: bool = False) -> Network:
-    """A copy without re-parameterised branches and weight norm (and BatchNorm, if asked); equal within float noise.
+    """A copy without re-parameterised branches and weight norm (and BatchNorm, if asked), equal within noise.
 
     Raises:
         NetworkError: the network was pruned already; prepare comes first.
@@ -38,7 +38,7 @@ def prepare(network: Network, *, batchnorm: bool = False) -> Network:
 
 
 def copy_of(body: nn.Module) -> nn.Module:
-    """A deep copy; weights that weight norm computed on the way are left out, since torch cannot copy them."""
+    """A deep copy; weights that weight norm computed on the way are detached, or torch cannot copy them."""
     for module in body.modules():
         for hook in module._forward_pre_hooks.values():
             if isinstance(hook, WeightNorm):
@@ -71,7 +71,8 @@ def _fold_branches_(body: nn.Module) -> bool:
 
 
 def _plain(module: nn.Module) -> nn.Module:
-    conv = copy.deepcopy(module.eval_conv).requires_grad_()
+    conv: Any = copy.deepcopy(module.eval_conv)
+    conv.requires_grad_()
     return nn.Sequential(conv, nn.LeakyReLU(0.05)) if getattr(module, "has_relu", False) else conv
 
 
@@ -102,15 +103,16 @@ def _remove_weight_norms_(body: nn.Module) -> bool:
 
 
 def _remove_parametrizations_(module: nn.Module) -> bool:
-    parametrizations: Any = module.parametrizations
-    names = [
-        name
-        for name, stack in parametrizations.items()
-        if len(stack) == 1 and type(stack[0]).__name__ == "_WeightNorm"
-    ]
-    for name in names:
-        parametrize.remove_parametrizations(module, name, leave_parametrized=True)
-    return bool(names)
+    """By hand, since torch would take the weight from the class that the original shares with its copy."""
+    stacks: Any = module.parametrizations
+    if any(len(stack) != 1 or type(stack[0]).__name__ != "_WeightNorm" for stack in stacks.values()):
+        return False
+    weights = {name: getattr(module, name).detach().clone() for name in stacks}
+    del module.parametrizations
+    module.__class__ = type(module).__bases__[0]
+    for name, weight in weights.items():
+        module.register_parameter(name, nn.Parameter(weight))
+    return True
 
 
 def _fold_batchnorms_(body: nn.Module, adapter: Adapter) -> bool:
@@ -153,7 +155,7 @@ def _fold_pair_(body: nn.Module, conv_name: str, norm_name: str) -> None:
 
 
 def _conv_batchnorm_pairs(body: nn.Module, example: Tensor) -> list[tuple[str, str]]:
-    """Run once and see which BatchNorm was fed the very tensor that a convolution had just made; both ran once."""
+    """Run once: which BatchNorm was fed the very tensor that a convolution had made, and both only once."""
     made: dict[int, tuple[str, Tensor]] = {}
     pairs: dict[str, str] = {}
     calls: Counter[str] = Counter()

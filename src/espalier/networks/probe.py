@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -9,9 +10,9 @@ from torch import nn
 from espalier.errors import NetworkError
 from espalier.networks.network import Adapter
 
-ODD = (37, 41)
-"""A size that divides by nothing: a network that takes it takes any."""
-MULTIPLES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128)
+MULTIPLES = (1, 2, 4, 8, 12, 16, 24, 32, 64)
+SMALLEST = 16
+Shape = tuple[int, int]
 
 
 def probe(body: nn.Module, adapter: Adapter, name: str) -> tuple[Adapter, int]:
@@ -21,36 +22,49 @@ def probe(body: nn.Module, adapter: Adapter, name: str) -> tuple[Adapter, int]:
         NetworkError: it runs on no size, or its output is no whole multiple of the input.
     """
     failure: Exception | None = None
-    for candidate, size in _candidates(adapter):
+    for candidate, shapes in _candidates(adapter):
         try:
-            return candidate, _scale_at(body, size, adapter, name)
+            scales = {_scale_at(body, shape, adapter, name) for shape in shapes}
         except Exception as error:  # whatever the network's own code finds wrong with the size
             failure = failure if isinstance(failure, NetworkError) else error
+        else:
+            return candidate, scales.pop()
     if isinstance(failure, NetworkError):
         raise failure
     raise NetworkError(
-        f"{name} runs on RGB images of no size that was tried (37x41, multiples of 2 to 128, squares): "
+        f"{name} runs on RGB images of no size that was tried (37x41, multiples of 2 to 64, squares): "
         f"{type(failure).__name__}: {failure}"
     ) from failure
 
 
-def _candidates(adapter: Adapter) -> list[tuple[Adapter, tuple[int, int]]]:
-    """What may be true of the network, the mildest first, each with a size that would show it."""
-    height, width = (max(side, adapter.minimum) for side in ODD)
-    found = [(adapter, (height, width))] if adapter.multiple_of == 1 and not adapter.square else []
-    for multiple in sorted({adapter.multiple_of, *MULTIPLES}):
-        if multiple % adapter.multiple_of == 0 and not adapter.square:
-            times = max(2, -(-max(16, adapter.minimum) // multiple))
-            size = (times * multiple, (times + 1) * multiple)
-            found.append((dataclasses.replace(adapter, multiple_of=multiple), size))
-    for side in sorted({*MULTIPLES, max(16, adapter.minimum), 256}):
-        if side >= max(16, adapter.minimum) and side % adapter.multiple_of == 0:
-            square = dataclasses.replace(adapter, square=True, minimum=side)
-            found.append((square, (side, side)))
-    return found
+def _candidates(adapter: Adapter) -> Iterator[tuple[Adapter, list[Shape]]]:
+    """What may be true of the network, the mildest first, each with the shapes that would show it."""
+    least = max(SMALLEST, adapter.minimum)
+    multiples = [m for m in sorted({adapter.multiple_of, *MULTIPLES}) if m % adapter.multiple_of == 0]
+    for multiple in multiples:
+        first = _odd_multiple(multiple, least)
+        far = first + 4 * multiple
+        if not adapter.square:
+            candidate = dataclasses.replace(adapter, multiple_of=multiple)
+            yield candidate, [(first, first + multiple), (far, first)]
+    for multiple in multiples:
+        first = _odd_multiple(multiple, least)
+        candidate = dataclasses.replace(adapter, multiple_of=multiple, square=True)
+        yield candidate, [(side, side) for side in (first, first + multiple)]
+    for side in sorted({*MULTIPLES, 256, least}):
+        if side >= least:
+            yield dataclasses.replace(adapter, square=True, minimum=side), [(side, side)]
 
 
-def _scale_at(body: nn.Module, size: tuple[int, int], adapter: Adapter, name: str) -> int:
+def _odd_multiple(multiple: int, least: int) -> int:
+    """An odd multiple, which no larger power of two divides, of at least `least`, 37 for 1."""
+    if multiple == 1:
+        return max(37, least)
+    times = max(3, -(-least // multiple))
+    return multiple * (times + 1 - times % 2)
+
+
+def _scale_at(body: nn.Module, size: Shape, adapter: Adapter, name: str) -> int:
     was_training = body.training
     body.eval()
     try:
@@ -66,6 +80,7 @@ def _scale_at(body: nn.Module, size: tuple[int, int], adapter: Adapter, name: st
     scale = out.shape[-2] // size[0]
     if scale < 1 or out.shape[-2:] != (size[0] * scale, size[1] * scale):
         raise NetworkError(
-            f"{name} makes {out.shape[-2]}x{out.shape[-1]} of a {size[0]}x{size[1]} image; expected a whole multiple"
+            f"{name} makes {out.shape[-2]}x{out.shape[-1]} of a {size[0]}x{size[1]} image; "
+            "expected a whole multiple"
         )
     return scale

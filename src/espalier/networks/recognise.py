@@ -56,7 +56,7 @@ def shuffle_scale(channels: int, colours: int = 3) -> int | None:
 
 
 def stored_means(state: Mapping[str, Tensor], default: Sequence[float]) -> dict[str, Tensor]:
-    """Our two mean-colour buffers from a checkpoint's `add_mean` (a 1x1 convolution's bias, or a buffer of ours)."""
+    """Our two mean-colour buffers from a checkpoint's `add_mean`: a 1x1 convolution's bias, or ours."""
     found = [t for name, t in state.items() if name.startswith("add_mean.") and t.numel() == 3]
     colour = (found[0] if found else torch.tensor(list(default))).reshape(3, 1, 1)
     return {"sub_mean.shift": -colour, "add_mean.shift": colour}

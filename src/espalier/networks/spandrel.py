@@ -1,7 +1,7 @@
 """The one place where spandrel is imported: its classes by name, and its recognition of checkpoints.
 
-Beside a CPU build of torch, torchvision (which spandrel needs for two lines that no SR network uses) stops at import,
-because two operators of its compiled part are missing. Declaring them lets it go on; they are never called.
+Beside a CPU build of torch, torchvision (which spandrel needs for two lines that no SR network uses) stops at
+import, because two operators of its compiled part are missing. Once they are declared it goes on.
 """
 
 import importlib
@@ -34,7 +34,7 @@ def package() -> ModuleType:
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise
-    library = torch.library.Library("torchvision", "DEF")  # noqa: TOR901
+    library = torch.library.Library("torchvision", "DEF")
     _declared.append(library)
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -59,7 +59,7 @@ def _is_network(value: object) -> bool:
 
 
 def find_class(name: str) -> type[nn.Module]:
-    """A class by name: of an architecture ("SwinIR"), one among its classes ("RealPLKSR"), or "PLKSR.RealPLKSR".
+    """A class by name: an architecture's ("SwinIR"), one among several ("RealPLKSR"), or "PLKSR.RealPLKSR".
 
     Raises:
         NetworkError: there is none, or the architecture has several.
@@ -86,7 +86,8 @@ def _class_in(family: str, name: str) -> type[nn.Module]:
     """A class of one architecture by its own name, whether exported or not."""
     if family not in families():
         raise NetworkError(
-            f"spandrel has no architecture {family!r}{did_you_mean(family, families())}; there are {', '.join(families())}"
+            f"spandrel has no architecture {family!r}{did_you_mean(family, families())}; "
+            f"there are {', '.join(families())}"
         )
     inside = {cls.__name__: cls for cls in families()[family]}
     inside |= {
@@ -98,7 +99,7 @@ def _class_in(family: str, name: str) -> type[nn.Module]:
 
 
 def class_path(cls: type[nn.Module]) -> str:
-    """ "module:class", as a native file stores it."""
+    """The text "module:class" that a native file stores."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
@@ -140,7 +141,8 @@ def build(path: str, arguments: Mapping[str, Any]) -> nn.Module:
         cls = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise NetworkError(
-            f"the installed spandrel {package().__version__} has no {path}; install the version the file was made with"
+            f"the installed spandrel {package().__version__} has no {path}; "
+            "install the version that the file was made with"
         ) from error
     try:
         with warnings.catch_warnings():

@@ -1,4 +1,7 @@
-"""BSRN (Li et al., CVPRW 2022, figures 2 and 3), the NTIRE 2022 entry: RFDN with blueprint separable convolutions."""
+"""BSRN (Li et al., CVPRW 2022, figures 2 and 3): blueprint separable convolutions in an RFDN.
+
+The form of the NTIRE 2022 challenge.
+"""
 
 from collections.abc import Mapping
 
@@ -46,7 +49,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """ESDB: separable distillation, spatial attention, a learned weight per channel, a pointwise convolution."""
+    """ESDB: separable distillation, spatial attention, a weight per channel, a pointwise convolution."""
 
     def __init__(self, channels: int, squeezed: int) -> None:
         super().__init__()
@@ -122,7 +125,7 @@ def adapter(arguments: Mapping[str, object]) -> Adapter:  # noqa: ARG001
 
 
 def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:  # noqa: ARG001
-    """Keys fea_conv.pw, B1.cw, B1.c1_r.pw, upsampler.upsampleOneStep.0; linear layers become pointwise convolutions."""
+    """Keys fea_conv.pw, B1.cw, B1.c1_r.pw, upsampler.upsampleOneStep.0; linear layers become convolutions."""
     if not has(
         state, "fea_conv.pw.weight", "B1.cw", "B1.c1_r.pw.weight", "upsampler.upsampleOneStep.0.weight"
     ):

@@ -1,4 +1,4 @@
-"""CARN-M (Ahn et al., ECCV 2018, figures 2 and 4): cascading blocks of one shared, grouped residual block each."""
+"""CARN-M (Ahn et al., ECCV 2018, figures 2 and 4): cascades of one shared, grouped residual block."""
 
 from collections.abc import Mapping
 
@@ -81,7 +81,7 @@ def cascade(x: Tensor, blocks: tuple[nn.Module, ...], fuses: tuple[nn.Module, ..
 
 
 def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:
-    """Keys b1.b1.body.4 (the pointwise end of Residual-E), c3.body.0, upsample.up4.body.0; several scales in a file."""
+    """Keys b1.b1.body.4 (the pointwise end of Residual-E), c3.body.0, upsample.up4.body.0 (one per scale)."""
     if not has(state, "entry.weight", "b1.b1.body.4.weight", "b1.c3.body.0.weight", "c3.body.0.weight"):
         return None
     ups = sorted({name.split(".")[1] for name in state if name.startswith("upsample.up")})

@@ -1,4 +1,7 @@
-"""DRLN (Anwar and Barnes, TPAMI 2020, figures 2 to 4): dense residual Laplacian modules in cascades; images in 0..255."""
+"""DRLN (Anwar and Barnes, TPAMI 2020, figures 2 to 4): cascades of dense residual Laplacian modules.
+
+Images in 0..255.
+"""
 
 from collections.abc import Mapping
 
@@ -98,7 +101,7 @@ class DRLN(nn.Module):
         seen, x = out, skip
         for place in range(modules):
             number = index + place + 1
-            # the authors' b5 sees the skip as well, and so do their trained weights
+            # the authors' b5 sees the skip as well, and so it is in trained weights; c4 is then read by nobody
             seen = torch.cat([seen, getattr(self, f"b{number}")(skip if number == 5 else x)], dim=1)
             x = getattr(self, f"c{number}")(seen)
         return x

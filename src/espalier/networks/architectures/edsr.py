@@ -1,4 +1,4 @@
-"""EDSR (Lim et al., CVPRW 2017, figure 3) and LEDSR, its light-upsampler form (Zhang et al., NeurIPS 2021)."""
+"""EDSR (Lim et al., CVPRW 2017, figure 3) and its light form LEDSR (Zhang et al., NeurIPS 2021)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -67,7 +67,7 @@ def adapter(arguments: Mapping[str, Any]) -> Adapter:
 
 
 def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:  # noqa: ARG001
-    """EDSR-PyTorch's names (head.0, body.0.body.0, tail.0.0, ...) or BasicSR's (conv_first, body.0.conv1, ...)."""
+    """EDSR-PyTorch's keys (head.0, body.0.body.0, tail.0.0) or BasicSR's (conv_first, body.0.conv1)."""
     if has(state, "conv_first.weight", "conv_after_body.weight", "body.0.conv1.weight", "conv_last.weight"):
         return _recognise(_from_basicsr(state), peak=255.0)
     if has(state, "head.0.weight", "body.0.body.0.weight", "body.0.body.2.weight"):

@@ -1,4 +1,7 @@
-"""FMEN (Du et al., CVPRW 2022, figures 2 and 3), in its re-parameterised form: fast and memory-efficient; 0..255."""
+"""FMEN (Du et al., CVPRW 2022, figures 2 and 3): fast and memory-efficient.
+
+In its re-parameterised form; images in 0..255.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -49,7 +52,7 @@ class HFAB(nn.Module):
 
 
 class FMEN(nn.Module):
-    """A warm-up attention block, then pairs of basic and attention blocks, a skip over all of them, pixel shuffle.
+    """A warm-up attention block, pairs of basic and attention blocks, a skip over all of them, pixel shuffle.
 
     `squeezed` and `depths` give the width and blocks of the attention blocks, the warm-up's first.
     """

@@ -1,4 +1,4 @@
-"""QuickSRNet (Berger et al., CVPRW 2023, figure 2): a plain stack of convolutions made for mobile hardware."""
+"""QuickSRNet (Berger et al., CVPRW 2023, figure 2): a plain stack of convolutions for mobile hardware."""
 
 from collections.abc import Mapping
 

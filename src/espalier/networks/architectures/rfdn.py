@@ -11,7 +11,7 @@ from espalier.networks.recognise import Recognised, count, has, shuffle_scale
 
 
 class RFDB(nn.Module):
-    """Three residual convolutions, a thin pointwise look at the input of each, a fourth convolution; all fused."""
+    """Three residual convolutions, a thin pointwise look at the input of each, a fourth one; all fused."""
 
     def __init__(self, channels: int, attention: int, residual: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""RNet, the plain EDSR-like network of the CARN authors (Ahn et al., ECCV 2018, code only): no biases in the trunk."""
+"""RNet, the EDSR-like network in the code of CARN (Ahn et al., ECCV 2018): no biases in the trunk."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""SMFANet (Zheng et al., ECCV 2024, figures 2 and 3): self-modulated aggregation of local and non-local features."""
+"""SMFANet (Zheng et al., ECCV 2024, figures 2 and 3): self-modulated local and non-local features."""
 
 from collections.abc import Mapping
 

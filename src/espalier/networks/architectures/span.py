@@ -1,4 +1,4 @@
-"""SPAN (Wan et al., CVPRW 2024, figures 2 and 3) as deployed: every re-parameterised branch one plain convolution.
+"""SPAN (Wan et al., CVPRW 2024, figures 2 and 3) as deployed: no re-parameterised branches.
 
 The form in training, three convolutions and a skip per layer, is spandrel's SPAN.
 """
@@ -38,7 +38,7 @@ class SPAB(nn.Module):
 
 
 class SPAN(nn.Module):
-    """Six blocks; first features, last features, the first block and the last block's first layer are joined."""
+    """Six blocks; the first and last features, the first block and the last one's first layer are joined."""
 
     mean: Tensor
 
@@ -64,18 +64,19 @@ class SPAN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shallow = self.conv_1((x - self.mean) * self.peak)
-        first, inner = self.block_1(shallow)
-        out = first
-        for index in range(1, self.blocks):
+        found: list[Tensor] = []
+        out = inner = shallow
+        for index in range(self.blocks):
             out, inner = getattr(self, f"block_{index + 1}")(out)
-        return self.upsampler(self.conv_cat(torch.cat([shallow, self.conv_2(out), first, inner], dim=1)))
+            found.append(out)
+        return self.upsampler(self.conv_cat(torch.cat([shallow, self.conv_2(out), found[0], inner], dim=1)))
 
 
 NETWORK = SPAN
 
 
 def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:  # noqa: ARG001
-    """Keys conv_1.eval_conv, block_1.c1_r.eval_conv, conv_cat, upsampler.0, and no conv_1.sk (that is spandrel's)."""
+    """Keys conv_1.eval_conv, block_1.c1_r.eval_conv, conv_cat, upsampler.0; conv_1.sk makes it spandrel's."""
     if "conv_1.sk.weight" in state:
         return None
     if not has(state, "conv_1.eval_conv.weight", "block_1.c1_r.eval_conv.weight", "conv_cat.weight"):

@@ -71,7 +71,7 @@ NETWORK = SRResNet
 
 
 def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:  # noqa: ARG001
-    """Keys block1.0, block2.conv1, ..., block8.0.conv of the SRGAN repositories (which end in tanh), or our own."""
+    """Keys block1.0, block2.conv1, ..., block8.0.conv (leftthomas/SRGAN, which ends in tanh), or our own."""
     if has(state, "block1.0.weight", "block2.conv1.weight", "block2.bn1.weight"):
         return _recognise(_from_numbered(state), output="tanh")
     if has(state, "head.0.weight", "blocks.0.bn1.weight", "fuse.0.weight", "tail.weight"):

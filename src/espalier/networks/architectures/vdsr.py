@@ -1,4 +1,4 @@
-"""VDSR (Kim et al., CVPR 2016, figure 2): twenty convolutions on the Y of a bicubic enlargement, the input added."""
+"""VDSR (Kim et al., CVPR 2016, figure 2): twenty convolutions on the Y of an enlargement, which is added."""
 
 from collections.abc import Mapping
 
@@ -44,7 +44,7 @@ def adapter(arguments: Mapping[str, object]) -> Adapter:  # noqa: ARG001
 
 
 def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:
-    """Keys input, residual_layer.0.conv, output; the tensors do not tell the scale: 4, the largest of training."""
+    """Keys input, residual_layer.0.conv, output; they do not tell the scale: 4, the largest of training."""
     if not has(state, "input.weight", "residual_layer.0.conv.weight", "output.weight"):
         return None
     layers = count(state, r"residual_layer\.(\d+)\.")
