@@ -1,0 +1,1 @@
+"""Networks: loading, one convention for all of them, preparing, saving."""
