@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from espalier import cli
+from espalier import cli, training
 from espalier.errors import EspalierError, OutputError, PlanError
 from espalier.networks.load import load
 from espalier.plan import PrunePlan
@@ -163,3 +165,21 @@ def test_a_corrupt_image_among_good_ones_is_named_and_left_out(photos: Path, tmp
 def test_a_budget_nobody_can_meet_says_what_is_possible(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=r"allow 0\.\d+"):
         compressed(photos, tmp_path / "run", budget="macs=0.001")
+
+
+def test_an_interrupted_recovery_goes_on_to_the_same_network(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = tiny_file(tmp_path)
+    whole = compressed(photos, tmp_path / "whole", network, recover=4)
+
+    def interrupting(_images: object) -> training.Validation:
+        return lambda _network: os.kill(os.getpid(), signal.SIGINT) or {"psnr": 0.0}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "psnr_on", interrupting)
+        with pytest.raises(training.Interrupted, match="--resume"):
+            compressed(photos, tmp_path / "parts", network, recover=4)
+    parts = compressed(photos, tmp_path / "parts", network, recover=4, resume=True)
+    states = [load(out / "network.safetensors").state_dict() for out in (whole, parts)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])

@@ -69,6 +69,8 @@ class CompressSettings(BaseModel):
     """"cpu", "cuda" or "cuda:1"; by default a GPU where there is one."""
     timing: bool = True
     """Also measure time and memory."""
+    resume: bool = False
+    """Go on with a recovery that was interrupted in --out."""
     overwrite: bool = False
     """Replace an earlier run in --out."""
 
@@ -121,11 +123,14 @@ def compress(reference: str, data: Path, out: Path, settings: CompressSettings) 
     request = _request(settings)
     dense = prepare(load(reference, scale=settings.scale)).to(pick(settings.device))
     material = _material(data, settings, dense.scale)
-    run.begin(out, _kept_settings(reference, data, settings), overwrite=settings.overwrite)
-    say(f"pruning {dense.name} ×{dense.scale} to {settings.budget}")
-    pruned = prune(dense, request, material.train)
-    write_text(out / folder.PLAN, pruned.plans[-1].to_json())
-    file.save(pruned, out / folder.NETWORK)
+    if settings.resume and _interrupted(out):
+        pruned = load(out / folder.NETWORK).to(pick(settings.device))
+    else:
+        run.begin(out, _kept_settings(reference, data, settings), overwrite=settings.overwrite)
+        say(f"pruning {dense.name} ×{dense.scale} to {settings.budget}")
+        pruned = prune(dense, request, material.train)
+        write_text(out / folder.PLAN, pruned.plans[-1].to_json())
+        file.save(pruned, out / folder.NETWORK)
     run.write_json(
         out / folder.COST, measure.costs({"dense": dense, "pruned": pruned}, timed=settings.timing)
     )
@@ -139,6 +144,11 @@ def compress(reference: str, data: Path, out: Path, settings: CompressSettings) 
         versions |= after
     _finish(out, dense.name, quality, material, versions)
     return out
+
+
+def _interrupted(out: Path) -> bool:
+    """Whether the pruned network waits there, and a recovery has begun."""
+    return (out / folder.NETWORK).is_file() and (out / "checkpoints").is_dir()
 
 
 def _request(settings: CompressSettings) -> Request:
@@ -155,7 +165,7 @@ def _request(settings: CompressSettings) -> Request:
 
 def _kept_settings(reference: str, data: Path, settings: CompressSettings) -> dict[str, Any]:
     """What `--config` needs to do the same again; the output folder is named anew each time."""
-    told = settings.model_dump(mode="json", exclude={"overwrite"}, exclude_none=True)
+    told = settings.model_dump(mode="json", exclude={"overwrite", "resume"}, exclude_none=True)
     return {"network": reference, "data": str(data), **told}
 
 
@@ -196,6 +206,7 @@ def _recovered(
         teacher=dense if settings.teacher else None,
         validate=training.psnr_on(material.test.take(range(min(3, len(material.test))))),
         run=out,
+        resume=settings.resume,
     )
     return network
 
