@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.networks.zoo import TINY
 from torch import nn
 
 from espalier.errors import NetworkError, OutputError
@@ -19,6 +18,7 @@ from espalier.networks.load import load
 from espalier.networks.network import Network
 from espalier.plan import Cut, PrunePlan
 from espalier.surgery import apply_
+from tests.networks.zoo import TINY
 
 RERUN = """
 import sys, torch

@@ -90,7 +90,7 @@ def test_only_what_may_be_folded_is() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
 @pytest.mark.parametrize("norm", [nn.utils.weight_norm, parametrizations.weight_norm])
-def test_weight_norm_of_both_kinds(norm) -> None:  # noqa: ANN001
+def test_weight_norm_of_both_kinds(norm) -> None:
     body = nn.Sequential(norm(nn.Conv2d(3, 5, 3, padding=1)), nn.ReLU(), norm(nn.Conv2d(5, 3, 1)))
     network = Network(body, name="wn", scale=1, base=Base("factory", "x:y"), adapter=Adapter())
     network(torch.rand(1, 3, 8, 8))  # leaves computed weights behind, which torch cannot copy

@@ -43,7 +43,7 @@ def test_runs_and_leaves_the_input_alone(reference: str, scale: int, multiple_of
     assert torch.equal(image, before)
 
 
-def test_a_checkpoint_is_recognised_with_all_it_takes_to_rebuild(tmp_path) -> None:  # noqa: ANN001
+def test_a_checkpoint_is_recognised_with_all_it_takes_to_rebuild(tmp_path) -> None:
     fresh = load("spandrel.Compact(num_in_ch=3, num_out_ch=3, num_feat=8, num_conv=2, upscale=2)")
     found = from_state(fresh.body.state_dict(), tmp_path / "net.pth")
     assert found.name == "Compact"

@@ -8,6 +8,7 @@ TINY = {
     "fmen": "fmen(scale=4, channels=8, squeezed=[4, 6], depths=[2, 1])",
     "fsrcnn": "fsrcnn(scale=3, channels=8, shrunk=4, layers=2)",
     "imdn": "imdn(scale=2, blocks=2, channels=16)",
+    "msrresnet": "msrresnet(scale=4, blocks=2, channels=8)",
     "pan": "pan(scale=4, blocks=2, channels=8, up_channels=6)",
     "quicksrnet": "quicksrnet(scale=4, layers=2, channels=8, copies=4)",
     "rfdn": "rfdn(scale=4, blocks=2, channels=8)",

@@ -101,7 +101,7 @@ class DRLN(nn.Module):
         seen, x = out, skip
         for place in range(modules):
             number = index + place + 1
-            # the authors' b5 sees the skip as well, and so it is in trained weights; c4 is then read by nobody
+            # the authors' b5 sees the skip too, so it is in trained weights; nobody reads c4 then
             seen = torch.cat([seen, getattr(self, f"b{number}")(skip if number == 5 else x)], dim=1)
             x = getattr(self, f"c{number}")(seen)
         return x
