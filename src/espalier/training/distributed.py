@@ -1,15 +1,19 @@
-"""Workers started by torchrun: who this one is, and means over all of them."""
+"""Workers started by torchrun: who this one is, and means over all of them.
+
+Gradients are averaged in one exchange after the backward pass, not by torch's DistributedDataParallel: that
+wrapper remembers the parameters' shapes, which surgery changes, and must be told of parameters that take no part.
+SR networks are small; exchanging all gradients at once costs little.
+"""
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 Shared = TypeVar("Shared")
 
@@ -26,6 +30,7 @@ class Workers:
         """Whether this worker writes files: only the first does."""
         return self.rank == 0
 
+    @torch.no_grad()
     def average_(self, tensors: Iterable[Tensor]) -> None:
         """Replace tensors by their mean over all workers."""
         if self.count == 1:
@@ -55,13 +60,28 @@ class Workers:
         if self.count > 1:
             dist.barrier()
 
-    def wrap(self, network: nn.Module) -> nn.Module:
-        """The network with gradients averaged over all workers."""
+    @torch.no_grad()
+    def share_(self, tensors: Iterable[Tensor]) -> None:
+        """Replace tensors by those of the first worker."""
         if self.count == 1:
-            return network
-        ids = [torch.cuda.current_device()] if _device().type == "cuda" else None
-        # Some networks hold parameters for other scales, and a method may silence whole layers.
-        return DistributedDataParallel(network, device_ids=ids, find_unused_parameters=True)
+            return
+        for tensor in tensors:
+            dist.broadcast(tensor, 0)
+
+    @torch.no_grad()
+    def average_gradients_(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Replace gradients by their mean over all workers; one that no worker has stays None."""
+        if self.count == 1:
+            return
+        there = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32)
+        parts = [(torch.zeros_like(p) if p.grad is None else p.grad).float().flatten() for p in parameters]
+        together = torch.cat([*parts, there.to(parts[0].device)])
+        dist.all_reduce(together)
+        means = together.div_(self.count).split([part.numel() for part in parts] + [len(parts)])
+        for parameter, mean, anywhere in zip(parameters, means, means[-1].tolist()):
+            if anywhere:
+                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                parameter.grad.copy_(mean.view(parameter.shape))
 
 
 def current() -> Workers:

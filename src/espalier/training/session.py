@@ -27,7 +27,7 @@ class Session:
 
     network: nn.Module
     forward: nn.Module
-    """The network as the loop calls it: compiled, and wrapped for several workers."""
+    """The network as the loop calls it: compiled where asked."""
     method: Method
     settings: TrainSettings
     workers: Workers
@@ -44,6 +44,11 @@ class Session:
     @property
     def device(self) -> torch.device:
         return next(self.network.parameters()).device
+
+    @property
+    def trained(self) -> list[nn.Parameter]:
+        """All parameters that the optimizer moves."""
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     @property
     def kept(self) -> nn.Module:
@@ -64,14 +69,14 @@ class Session:
         self.network.eval()
 
     def cut_(self, plan: PrunePlan) -> None:
-        """Surgery on the network, the optimizer and the mean; then wrap anew."""
+        """Surgery on the network, the optimizer and the mean."""
         surgery.apply_to_optimizer_(self.optimizer, target(self.network), plan)
         for network in {id(n): n for n in (self.network, self.kept)}.values():
             surgery.apply_(target(network), plan)
             if isinstance(network, Network):
                 network.plans = (*network.plans, plan)
         self.plans.append(plan)
-        self.forward = wrap(self.network, self.settings, self.workers)
+        self.forward = wrap(self.network, self.settings)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -116,10 +121,10 @@ def begin(network: nn.Module, settings: TrainSettings, method: Method, workers: 
     if not trained:
         raise TrainingError("the network has no parameters to train")
     fp16 = settings.precision == "fp16"
-    forward = wrap(network, settings, workers)
+    workers.share_([*network.parameters(), *network.buffers()])
     return Session(
         network=network,
-        forward=forward,
+        forward=wrap(network, settings),
         method=method,
         settings=settings,
         workers=workers,
@@ -139,12 +144,11 @@ def _context(
     return Context(network, settings.steps, settings.seed, workers.rank, workers.count, average, ema)
 
 
-def wrap(network: nn.Module, settings: TrainSettings, workers: Workers) -> nn.Module:
-    """Lay the weights out and wrap the network for compilation and several workers."""
+def wrap(network: nn.Module, settings: TrainSettings) -> nn.Module:
+    """Lay the weights out, and compile the network where asked."""
     if settings.channels_last:
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    wrapped = workers.wrap(network)
-    return torch.compile(wrapped) if settings.compile else wrapped  # pyright: ignore[reportReturnType]
+    return torch.compile(network) if settings.compile else network  # pyright: ignore[reportReturnType]
 
 
 def target(network: nn.Module) -> nn.Module:

@@ -6,7 +6,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
 from espalier.losses import Term
@@ -45,10 +44,11 @@ def train_step(session: Session, task: Task) -> dict[str, Tensor]:
     optimizer.zero_grad()
     losses = _accumulate(session, task)
     session.scaler.unscale_(optimizer)
-    session.workers.average_(p.grad for p in method.parameters() if p.grad is not None)
+    session.workers.average_gradients_(session.trained)
+    session.workers.share_(session.network.buffers())
     method.after_backward(step)
     if settings.clip is not None:
-        clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], settings.clip)
+        clip_grad_norm_(session.trained, settings.clip)
     session.scaler.step(optimizer)
     session.scaler.update()
     plan = method.after_step(step)
@@ -66,9 +66,8 @@ def _accumulate(session: Session, task: Task) -> dict[str, Tensor]:
     for part in range(parts):
         first = (session.workers.rank * parts + part) * size
         lr, hr = (images.to(session.device) for images in task.batches.batch(session.step, first, size))
-        with _exchanged(session.forward, part + 1 == parts):
-            losses = _losses(session, task, lr, hr)
-            session.scaler.scale(losses["total"] / parts).backward()
+        losses = _losses(session, task, lr, hr)
+        session.scaler.scale(losses["total"] / parts).backward()
         for name, value in losses.items():
             total[name] = total.get(name, 0) + value.detach() / parts
     return total
@@ -95,10 +94,3 @@ def _losses(session: Session, task: Task, lr: Tensor, hr: Tensor) -> dict[str, T
 def _autocast(session: Session) -> contextlib.AbstractContextManager:
     dtype = DTYPES.get(session.settings.precision)
     return contextlib.nullcontext() if dtype is None else torch.autocast(session.device.type, dtype)
-
-
-def _exchanged(forward: nn.Module, last: bool) -> contextlib.AbstractContextManager:
-    """Workers exchange gradients only in the last part of a step."""
-    if not last and isinstance(forward, DistributedDataParallel):
-        return forward.no_sync()
-    return contextlib.nullcontext()
