@@ -72,7 +72,7 @@ class Channels:
         """
         rehearsal = proof.rehearsal_copy(self.network) if network is None else network
         dead = dead_classes(self.groups, self.classes, kept)
-        return proof.check(rehearsal, self.inputs, self.plan(kept), self.trace, self.classes, dead)
+        return proof.check(rehearsal, self.inputs, self.plan(kept), self.classes, dead)
 
 
 def analyse(

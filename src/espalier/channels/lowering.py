@@ -110,8 +110,11 @@ def _places(module: nn.Module, use: SizeUse) -> Iterator[tuple[str, tuple[int, .
     else:
         names = [name for name in vars(module) if not name.startswith("_")]
     for name in names:
-        for path in _paths(getattr(module, name), use.value):
-            yield name, path
+        value = getattr(module, name)
+        if use.among and type(value) in (list, tuple) and tuple(value) == use.among:
+            yield name, (use.place,)
+        else:
+            yield from ((name, path) for path in _paths(value, use.value))
 
 
 def _paths(value: Any, wanted: int, depth: int = 2) -> Iterator[tuple[int, ...]]:

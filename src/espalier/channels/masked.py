@@ -123,3 +123,12 @@ _STATISTICS: dict[str, Callable[..., Any]] = {
     "_fused_rms_norm": _rms_norm,
     "native_group_norm": _group_norm,
 }
+
+_SUMS = {
+    "mm", "bmm", "addmm", "baddbmm", "sum", "norm", "linalg_vector_norm",
+    "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention",
+}  # fmt: skip
+
+COUNTING = _SUMS | set(_STATISTICS)
+"""Operators whose result depends on which positions live."""

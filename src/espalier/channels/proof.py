@@ -5,8 +5,7 @@ of sums, and statistics (norms, softmaxes, means) run over the living ones, as t
 """
 
 import copy
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,15 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
 from espalier import surgery
 from espalier.channels import masked
 from espalier.channels.atoms import Classes
 from espalier.channels.labels import Label
-from espalier.channels.lowering import alive
-from espalier.channels.trace import Trace, operator_name
+from espalier.channels.trace import Tracer, traced_run
 from espalier.plan import PrunePlan
 
 TOLERANCE = 1e-9
@@ -41,41 +38,47 @@ class Verdict:
     """Where the cut network's own code failed, if it did."""
 
 
-class MaskedRun(TorchDispatchMode):
-    """Replays the traced sequence of calls with dead positions left out where it matters."""
+class MaskedRun(Tracer):
+    """Labels a run anew while it leaves dead positions out wherever it matters.
 
-    def __init__(self, trace: Trace, classes: Classes, dead: np.ndarray) -> None:
-        super().__init__()
-        self.calls: Counter[str] = Counter()
-        self.guards = trace.guards
-        self.mask: Callable[[Label], Tensor | None] = lambda label: _mask(label, classes, dead)
+    The labels are followed live rather than replayed, since other strides or values may lead to other operators.
+    Atoms of parameters are numbered as in the first trace, so `dead` speaks of them; the life of a row atom made
+    on the way follows from its children.
+    """
 
-    def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        del types
-        name = operator_name(func)
-        self.calls[name] += 1
-        labels = self.guards.get((name, self.calls[name]))
-        if labels is not None:
-            masks = [None if label is None else self.mask(label) for label in labels]
+    def __init__(self, network: nn.Module, classes: Classes, dead: np.ndarray) -> None:
+        super().__init__(network)
+        self.lives = ~dead[classes.root[: self.trace.atoms.count]]
+
+    def run(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name.rstrip("_") in masked.COUNTING:
+            masks = [self._mask(self.label(a)) for a in args if isinstance(a, Tensor)]
             if any(m is not None for m in masks):
-                return masked.call(func, args, kwargs or {}, masks)
-        return func(*args, **(kwargs or {}))
+                return masked.call(func, args, kwargs, masks)
+        return func(*args, **kwargs)
 
+    def _mask(self, label: Label) -> Tensor | None:
+        """True where a position lives, broadcastable; None where all do."""
+        result: Tensor | None = None
+        for factor in label:
+            ids = factor.numpy()
+            part = (ids < 0) | self._alive()[np.maximum(ids, 0)]
+            if not part.all():
+                mask = torch.from_numpy(part)
+                result = mask if result is None else result & mask
+        return result
 
-def _mask(label: Label, classes: Classes, dead: np.ndarray) -> Tensor | None:
-    """True where a position lives, broadcastable; None where all do."""
-    result: Tensor | None = None
-    for lives in alive(label, classes, dead):
-        if not lives.all():
-            part = torch.from_numpy(lives)
-            result = part if result is None else result & part
-    return result
+    def _alive(self) -> np.ndarray:
+        atoms = self.trace.atoms
+        if len(self.lives) < atoms.count:
+            self.lives = np.concatenate([self.lives, np.ones(atoms.count - len(self.lives), dtype=bool)])
+            for row in atoms.rows:
+                self.lives[row.atom] = self.lives[row.children].any()
+        return self.lives
 
 
 def check(
-    network: nn.Module, inputs: Sequence[Any], plan: PrunePlan, trace: Trace, classes: Classes, dead: np.ndarray
+    network: nn.Module, inputs: Sequence[Any], plan: PrunePlan, classes: Classes, dead: np.ndarray
 ) -> Verdict:
     """Compare the network cut by `plan` with its masked twin; `network` should come from `rehearsal_copy`."""
     whole = copy.deepcopy(network)
@@ -90,8 +93,8 @@ def check(
         module = running[-1] if running else ""
         return Verdict(False, float("inf"), f"the cut network fails in {module}: {_first_line(error)}", module)
     try:
-        with torch.no_grad(), _doubles(), MaskedRun(trace, classes, dead):
-            expected = _flat(whole(*_copies(inputs)))
+        with _doubles():
+            expected = _flat(traced_run(whole, MaskedRun(whole, classes, dead), _copies(inputs)))
     except Exception as error:  # pragma: no cover - a fault of the masked formulas, reported rather than raised
         return Verdict(False, float("inf"), f"the masked network fails: {_first_line(error)}")
     return _compare(found, expected)

@@ -33,6 +33,10 @@ class SizeUse:
     stop: int | None = None
     attribute: str | None = None
     """Name of the attribute that holds the integer, where the rule knows it."""
+    among: tuple[int, ...] = ()
+    """All the sizes passed at once, where `value` was one of several."""
+    place: int = 0
+    """Which of `among` it was."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,6 @@ class Trace:
     """Atoms that must stay rectangular: equally many survivors in each row that is left."""
     sizes: list[SizeUse] = field(default_factory=list)
     products: list[Product] = field(default_factory=list)
-    guards: dict[tuple[str, int], tuple[Label | None, ...]] = field(default_factory=dict)
-    """Operator and how often it had run -> labels of its tensor arguments, where dead positions must be left out."""
     normalised: list[Tensor] = field(default_factory=list)
     """Atoms over which statistics run."""
     unknown: list[Unknown] = field(default_factory=list)
@@ -129,10 +131,6 @@ class Call:
         for factor in factors:
             self.atoms.pin(factor, why or self.reason)
 
-    def guard(self, *labels: Label | None) -> None:
-        """The proof's masked run must leave dead positions of these arguments out of this call."""
-        self.tracer.trace.guards[self.key] = labels
-
     def normalises(self, factors: Label) -> None:
         self.tracer.trace.normalised.extend(factors)
 
@@ -150,9 +148,11 @@ class Call:
         start: int = 0,
         stop: int | None = None,
         attribute: str | None = None,
+        among: tuple[int, ...] = (),
+        place: int = 0,
     ) -> None:
         """Note that the running module passed `value`, which counts positions of `label` along `dim`."""
-        use = SizeUse(self.tracer.module, value, label, dim, start, stop, attribute)
+        use = SizeUse(self.tracer.module, value, label, dim, start, stop, attribute, among, place)
         self.tracer.trace.sizes.append(use)
 
 
@@ -167,6 +167,7 @@ class Tracer(TorchDispatchMode):
         self.trace = Trace()
         self.labels = WeakTensorKeyDictionary()
         self.stack: list[str] = []
+        self.used: set[int] = set()
         for name, tensor in named_tensors(network):
             self._own(name, tensor)
 
@@ -197,15 +198,28 @@ class Tracer(TorchDispatchMode):
     ) -> Any:
         del types
         kwargs = kwargs or {}
-        out = func(*args, **kwargs)
-        self.trace.calls[operator_name(func)] += 1
-        labelled = any(isinstance(t, Tensor) and self.labels.get(t) for t in tree_iter((args, kwargs)))
+        name = operator_name(func)
+        out = self.run(name, func, args, kwargs)
+        self.trace.calls[name] += 1
+        labelled = [t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor) and self.labels.get(t)]
         if labelled:
-            self._apply_rule(func, args, kwargs, out)
+            self.used.update(id(t) for t in labelled)
+            self._apply_rule(name, func, args, kwargs, out)
         return out
 
-    def _apply_rule(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
-        name = operator_name(func)
+    def run(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Carry the operator out; the proof's masked run does it differently."""
+        del name
+        return func(*args, **kwargs)
+
+    def pin_unused(self, network: nn.Module) -> None:
+        """A tensor that this run never touched may matter in another, so it stays whole."""
+        for _, tensor in named_tensors(network):
+            if id(tensor) not in self.used:
+                for factor in self.label(tensor):
+                    self.trace.atoms.pin(factor, "not used in the traced run")
+
+    def _apply_rule(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
         call = Call(name, func, args, kwargs, out, self)
         rule = self.find_rule(name, func)
         if rule is None:
@@ -235,27 +249,31 @@ def trace(network: nn.Module, inputs: Sequence[Any]) -> Trace:
     The inputs are cloned first: some networks write into them.
     """
     tracer = Tracer(network)
+    outputs = traced_run(network, tracer, [x.clone() if isinstance(x, Tensor) else x for x in inputs])
+    for output in tree_iter(outputs):
+        if isinstance(output, Tensor):
+            for factor in tracer.label(output):
+                tracer.trace.atoms.pin(factor, "the network's output")
+    tracer.pin_unused(network)
+    return tracer.trace
+
+
+def traced_run(network: nn.Module, tracer: Tracer, inputs: Sequence[Any]) -> Any:
+    """What the network gives in evaluation mode, without gradients, with `tracer` watching."""
     handles = _follow_modules(network, tracer.stack)
     training = {module: module.training for module in network.modules()}
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     network.eval()
     try:
-        with torch.no_grad():
-            copies = [x.clone() if isinstance(x, Tensor) else x for x in inputs]
-            with tracer:
-                outputs = network(*copies)
+        with torch.no_grad(), tracer:
+            return network(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for handle in handles:
             handle.remove()
         for module, mode in training.items():
             module.training = mode
-    for output in tree_iter(outputs):
-        if isinstance(output, Tensor):
-            for factor in tracer.label(output):
-                tracer.trace.atoms.pin(factor, "the network's output")
-    return tracer.trace
 
 
 def _follow_modules(network: nn.Module, stack: list[str]) -> list[Any]:

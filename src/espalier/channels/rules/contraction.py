@@ -45,7 +45,6 @@ def _matmul(call: Call, a: Tensor, b: Tensor) -> Label:
     left = (tuple(f.unsqueeze(-1) for f in call.label(a)), [*a.shape, 1])
     right = (tuple(f.unsqueeze(-3) for f in call.label(b)), [*b.shape[:-2], 1, *b.shape[-2:]])
     shape = [*a.shape, n]
-    call.guard(*(call.label(t) for t in call.tensors()))
     call.product(math.prod(shape), left[0] + right[0])
     return contract(call, left, right, shape, len(shape) - 2)
 
@@ -57,7 +56,6 @@ def attention(call: Call) -> None:
     left = (tuple(f.unsqueeze(-2) for f in call.label(q)), [*q.shape[:-1], 1, q.shape[-1]])
     right = (tuple(f.unsqueeze(-3) for f in call.label(k)), [*k.shape[:-2], 1, *k.shape[-2:]])
     space = [*scores_shape, q.shape[-1]]
-    call.guard(call.label(q), call.label(k), call.label(v))
     call.product(math.prod(space), left[0] + right[0])
     scores = contract(call, left, right, space, len(space) - 1)
     left = (tuple(f.unsqueeze(-1) for f in scores), [*scores_shape, 1])

@@ -76,10 +76,12 @@ def _note_sizes(call: Call, source: Tensor) -> None:
 
 def _note_split(call: Call) -> None:
     dim = call.arg(2, "dim", 0)
-    for out in call.outputs():
+    sizes = tuple(out.shape[dim] for out in call.outputs())
+    among = sizes if call.name == "split_with_sizes" else ()
+    for place, out in enumerate(call.outputs()):
         label = call.label(out)
         if covers(label, dim % out.ndim):
-            call.size(out.shape[dim], label, dim % out.ndim)
+            call.size(sizes[place], label, dim % out.ndim, among=among, place=place)
     if call.name == "split":
         _tie_pieces(call, dim)
 

@@ -21,10 +21,7 @@ def _with_parameters(call: Call, x: Tensor, dim: int, parameters: list[Tensor | 
 
 
 def _mark(call: Call, label: Label, dims: tuple[int, ...]) -> None:
-    over = tuple(f for f in label if any(f.shape[d] > 1 for d in dims))
-    if over:
-        call.normalises(over)
-        call.guard(label)
+    call.normalises(tuple(f for f in label if any(f.shape[d] > 1 for d in dims)))
 
 
 def batch_norm(call: Call) -> None:

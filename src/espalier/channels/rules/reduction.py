@@ -25,11 +25,8 @@ def _dims(call: Call, x: Tensor) -> list[int]:
 def reduce(call: Call) -> None:
     x = call.args[0]
     label, dims = call.label(x), _dims(call, x)
-    over = tuple(f for f in label if any(f.shape[d] > 1 for d in dims))
-    if over:
-        call.guard(label)
-        if call.name not in _PLAIN_SUMS:
-            call.normalises(over)
+    if call.name not in _PLAIN_SUMS:
+        call.normalises(tuple(f for f in label if any(f.shape[d] > 1 for d in dims)))
     kept = list(label)
     for dim in reversed(dims):
         dropped = [drop(call.atoms, f, dim, call.reason) for f in kept]
