@@ -98,6 +98,13 @@ def test_the_config_and_the_settings_agree() -> None:
     assert missing == {"loss_options"}
 
 
+def test_degradations_are_taken(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "plain")
+    train(data, tmp_path / "worse", "--degradation", "second-order")
+    plain, worse = ((tmp_path / name / "log.jsonl").read_text() for name in ("plain", "worse"))
+    assert plain != worse
+
+
 def test_the_demo_recipe_is_valid() -> None:
     path = Path(__file__).parents[2] / "configs" / "demo_edsr_x2.yaml"
     content = yaml.safe_load(path.read_text())

@@ -12,14 +12,18 @@ from torch import nn
 from espalier.data import PackedImages, pack
 
 
-@pytest.fixture(scope="session")
-def images(tmp_path_factory: pytest.TempPathFactory) -> PackedImages:
-    folder: Path = tmp_path_factory.mktemp("images")
+def make_images(folder: Path) -> PackedImages:
+    """Three smooth pictures, packed for x2."""
     y, x = np.mgrid[:48, :40] / 8
     for index in range(3):
         waves = [np.sin(y * (index + 1) + phase) * np.cos(x + index) for phase in range(3)]
         Image.fromarray((np.stack(waves, 2) * 100 + 128).astype(np.uint8)).save(folder / f"{index}.png")
     return pack(folder, 2, cache=folder / "cache")
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> PackedImages:
+    return make_images(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from espalier.data import PackedImages, Patches
+from espalier.data.degradations import find
 from espalier.losses import parse
 from espalier.training.settings import TrainSettings
 
@@ -23,6 +25,8 @@ class TrainConfig(BaseModel):
     """Flip and turn the patches."""
     losses: str = "l1=1"
     """Losses and their weights, as "l1=1,frequency=0.05"; "teacher" compares with the teacher's output."""
+    degradation: Literal["bicubic", "classic", "second-order"] = "bicubic"
+    """What makes LR patches: the set's own LR images, blur with noise and JPEG, or Real-ESRGAN's second order."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """How gradients move the weights."""
     lr: float = Field(default=2e-4, gt=0)
@@ -68,4 +72,10 @@ class TrainConfig(BaseModel):
 
     def settings(self) -> TrainSettings:
         """The same for the training loop."""
-        return TrainSettings(**{**self.model_dump(), "losses": parse(self.losses)})
+        plain = self.model_dump(exclude={"degradation", "losses"})
+        return TrainSettings(**plain, losses=parse(self.losses))
+
+    def patches(self, images: PackedImages) -> Patches:
+        """The patches to train on."""
+        degradation = None if self.degradation == "bicubic" else find(self.degradation)
+        return Patches(images, self.patch, self.seed, self.augment, degradation)

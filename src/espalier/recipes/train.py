@@ -70,7 +70,7 @@ def command(
         images, validate = prepare(student.scale, data, validation, hold_out, workers)
         history = fit(
             student,
-            images_on(images, place),
+            train.patches(images_on(images, place)),
             train.settings(),
             teacher=None if teacher is None else load(teacher, scale=student.scale).to(place),
             validate=validate,

@@ -1,7 +1,7 @@
 """Workers started by torchrun: who this one is, and means over all of them.
 
 Gradients are averaged in one exchange after the backward pass, not by torch's DistributedDataParallel: that
-wrapper remembers the parameters' shapes, which surgery changes, and must be told of parameters that take no part.
+wrapper remembers the parameters' shapes, which surgery changes, and must be told of unused parameters.
 SR networks are small; exchanging all gradients at once costs little.
 """
 
