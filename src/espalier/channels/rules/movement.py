@@ -13,10 +13,40 @@ from espalier.channels.trace import Call
 def move(call: Call) -> None:
     """The first tensor argument is moved; index tensors and sizes are used as they are."""
     source = call.tensors()[0]
-    results = _moved(call, source, call.label(source))
+    label = tuple(_in_order(call, f) for f in call.label(source))
+    results = _moved(call, source, label)
     for out, label in zip(call.outputs(), results, strict=True):
         call.give(label, out)
     _note_sizes(call, source)
+
+
+def _in_order(call: Call, factor: Tensor) -> Tensor:
+    """A factor whose dimensions a permutation is about to reorder, reduced to the longest of those.
+
+    Rows may lose different positions only while the positions stay the inner dimension (see `labels`).
+    """
+    order = _permutation(call, factor.ndim)
+    moved = [d for d in order if factor.shape[d] > 1]
+    if moved == sorted(moved):
+        return factor
+    longest = max(moved, key=lambda d: factor.shape[d])
+    for dim in moved:
+        if dim != longest:
+            first = factor.narrow(dim, 0, 1)
+            call.atoms.unite(factor, first, call.reason)
+            factor = first
+    return factor
+
+
+def _permutation(call: Call, ndim: int) -> list[int]:
+    """Source dimension of each dimension of the result; the identity for all but permutations."""
+    order = list(range(ndim))
+    if call.name == "permute":
+        order = [d % ndim for d in call.arg(1, "dims")]
+    elif call.name in ("transpose", "t") and ndim > 1:
+        a, b = (0, 1) if call.name == "t" else (call.arg(1, "dim0") % ndim, call.arg(2, "dim1") % ndim)
+        order[a], order[b] = order[b], order[a]
+    return order
 
 
 def _moved(call: Call, source: Tensor, label: Label) -> list[Label]:
