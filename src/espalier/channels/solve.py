@@ -2,10 +2,11 @@
 
 All groups are first tried at once. What fails is bisected. Groups that fail alone may be right together: the sizes of
 an embedding and of its attention heads stay in proportion in code such as `reshape(b, n, heads, c // heads)`. Groups
-whose cuts fail in the same module, or in modules of one type, are therefore tried under a common tie.
+whose cuts fail in the same module, or in modules of one type, are therefore tried under a common tie, which grows
+while the failure moves on to modules of other types. Groups that are right alone but not beside others are tied to
+the first of those that they contradict, all blocks of a kind at once.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -31,9 +32,8 @@ def solve(
     stuck = [unit for unit in units if unit.levels < 2]
     solver = _Solver(check, rng, types)
     good = solver.bisect([unit for unit in units if unit.levels > 1])
-    good = solver.tie(good)
-    if solver.failed and good and solver.verdict(good):  # each alone is right, together they are not
-        good = solver.grow(good)
+    if solver.failed:
+        good = solver.together([], [*solver.tie(), *good])
     return _labelled(groups, good, [*solver.failed.values()], stuck)
 
 
@@ -62,30 +62,60 @@ class _Solver:
         middle = len(units) // 2
         return self.bisect(units[:middle]) + self.bisect(units[middle:])
 
-    def tie(self, good: list[Unit]) -> list[Unit]:
-        """Try the failed units under common ties, first per module, then per type of module."""
-        for key in (lambda v: v.module, lambda v: self.types.get(v.module, "")):
-            clusters: dict[str, list[Unit]] = defaultdict(list)
-            for unit, wrong in self.failed.values():
-                if wrong.module:
-                    clusters[key(wrong)].append(unit)
-            for cluster in clusters.values():
-                joined = cluster[0].joined(cluster[1:])
-                if len(cluster) > 1 and joined.levels > 1 and self.verdict([joined]) is None:
-                    good = [*good, joined]
-                    for unit in cluster:
-                        del self.failed[unit.groups[0].name]
-        return good
+    def tie(self) -> list[Unit]:
+        """Common ties that make failed units right; the units leave `failed`."""
+        found = []
+        for by_type in (False, True):
+            for unit, wrong in [*self.failed.values()]:
+                if unit.groups[0].name in self.failed and wrong.module:
+                    joined = self._grown([unit], wrong, by_type)
+                    if joined is not None:
+                        found.append(joined)
+        return found
 
-    def grow(self, units: list[Unit]) -> list[Unit]:
-        good: list[Unit] = []
-        for unit in units:
-            wrong = self.verdict([*good, unit])
-            if wrong is None:
-                good.append(unit)
-            else:
-                reason = f"only without other groups: {wrong.reason}"
-                self.failed[unit.groups[0].name] = (unit, replace(wrong, reason=reason))
+    def _grown(self, cluster: list[Unit], wrong: Verdict, by_type: bool) -> Unit | None:
+        """Join the failed units that fail where this cluster does, until nothing fails or nobody joins."""
+        while True:
+            place = self._place(wrong, by_type)
+            fresh = [u for u, v in self.failed.values() if self._place(v, by_type) == place and u not in cluster]
+            if not fresh:
+                return None
+            cluster = [*cluster, *fresh]
+            joined = cluster[0].joined(cluster[1:])
+            verdict = self.verdict([joined]) if joined.levels > 1 else wrong
+            if verdict is None:
+                for unit in cluster:
+                    del self.failed[unit.groups[0].name]
+                return joined
+            wrong = verdict
+
+    def _place(self, wrong: Verdict, by_type: bool) -> str:
+        return self.types.get(wrong.module, "") if by_type else wrong.module
+
+    def together(self, good: list[Unit], more: list[Unit]) -> list[Unit]:
+        """`good`, and those of `more` that are right beside it, tied where they must be."""
+        pending = [u for u in more if not any(u.groups[0].name == g.name for k in good for g in k.groups)]
+        if not pending or self.verdict([*good, *pending]) is None:
+            return [*good, *pending]
+        if len(pending) > 1:
+            middle = len(pending) // 2
+            return self.together(self.together(good, pending[:middle]), pending[middle:])
+        return self._reconciled(good, pending[0])
+
+    def _reconciled(self, good: list[Unit], unit: Unit) -> list[Unit]:
+        """Tie a unit to the first of `good` that it contradicts."""
+        wrong = None
+        for k, partner in enumerate(good):
+            wrong = self.verdict([partner, unit])
+            if wrong is not None:
+                joined = partner.joined([unit])
+                rest = [*good[:k], *good[k + 1 :]]
+                if joined.levels > 1 and self.verdict([*rest, joined]) is None:
+                    return [joined, *rest]
+                break
+        reason = f"only without other groups: {wrong.reason if wrong else 'the network fails'}"
+        verdict = wrong or Verdict(False, float("inf"))
+        self.failed[unit.groups[0].name] = (unit, replace(verdict, reason=reason))
         return good
 
 

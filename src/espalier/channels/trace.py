@@ -212,12 +212,15 @@ class Tracer(TorchDispatchMode):
         del name
         return func(*args, **kwargs)
 
+    def unused(self, network: nn.Module) -> list[Tensor]:
+        """Tensors with channels that no run has touched yet."""
+        return [t for _, t in named_tensors(network) if id(t) not in self.used and self.label(t)]
+
     def pin_unused(self, network: nn.Module) -> None:
         """A tensor that this run never touched may matter in another, so it stays whole."""
-        for _, tensor in named_tensors(network):
-            if id(tensor) not in self.used:
-                for factor in self.label(tensor):
-                    self.trace.atoms.pin(factor, "not used in the traced run")
+        for tensor in self.unused(network):
+            for factor in self.label(tensor):
+                self.trace.atoms.pin(factor, "not used in the traced run")
 
     def _apply_rule(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
         call = Call(name, func, args, kwargs, out, self)
@@ -254,17 +257,43 @@ def trace(network: nn.Module, inputs: Sequence[Any]) -> Trace:
         if isinstance(output, Tensor):
             for factor in tracer.label(output):
                 tracer.trace.atoms.pin(factor, "the network's output")
+    if tracer.unused(network):
+        _follow_training(network, tracer, [x.clone() if isinstance(x, Tensor) else x for x in inputs])
     tracer.pin_unused(network)
     return tracer.trace
 
 
-def traced_run(network: nn.Module, tracer: Tracer, inputs: Sequence[Any]) -> Any:
-    """What the network gives in evaluation mode, without gradients, with `tracer` watching."""
+def _follow_training(network: nn.Module, tracer: Tracer, inputs: Sequence[Any]) -> None:
+    """Run as in training too: there a network runs all of the experts among which it chooses otherwise.
+
+    Unions, grids and sizes are kept; cost and unknown operators are those of evaluation. Torch's own layers stay in
+    evaluation mode, so nothing is dropped at random and no statistics are gathered.
+    """
+    found = tracer.trace
+    lengths = len(found.products), len(found.unknown)
+    buffers = {buffer: buffer.clone() for buffer in network.buffers()}
+    own = [m for m in network.modules() if not type(m).__module__.startswith("torch.nn.")]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            traced_run(network, tracer, inputs, training=own)
+    except Exception:  # code for training may want what is not here; what it has shown holds
+        pass
+    for buffer, value in buffers.items():
+        buffer.copy_(value)
+    del found.products[lengths[0] :], found.unknown[lengths[1] :]
+
+
+def traced_run(
+    network: nn.Module, tracer: Tracer, inputs: Sequence[Any], *, training: Sequence[nn.Module] = ()
+) -> Any:
+    """What the network gives without gradients, with `tracer` watching; all but `training` in evaluation mode."""
     handles = _follow_modules(network, tracer.stack)
-    training = {module: module.training for module in network.modules()}
+    modes = {module: module.training for module in network.modules()}
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     network.eval()
+    for module in training:
+        module.training = True
     try:
         with torch.no_grad(), tracer:
             return network(*inputs)
@@ -272,7 +301,7 @@ def traced_run(network: nn.Module, tracer: Tracer, inputs: Sequence[Any]) -> Any
         torch.backends.mha.set_fastpath_enabled(fast)
         for handle in handles:
             handle.remove()
-        for module, mode in training.items():
+        for module, mode in modes.items():
             module.training = mode
 
 
