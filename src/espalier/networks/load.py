@@ -33,7 +33,7 @@ def load(reference: str | Path, *, scale: int | None = None) -> Network:
 
 def _load(reference: str | Path, scale: int | None) -> Network:
     text = str(reference)
-    if isinstance(reference, Path) or Path(text).is_file():
+    if isinstance(reference, Path) or (not looks_like_call(text) and Path(text).is_file()):
         return from_file(Path(reference), scale)
     if looks_like_call(text) or text in own.names() or text.startswith("spandrel."):
         return from_constructor(text, scale)
