@@ -164,12 +164,14 @@ def _watched(network: nn.Module, running: list[str]) -> Iterator[None]:
 
 @contextmanager
 def _doubles() -> Iterator[None]:
-    """Tensors that the network makes on the way are float64 too; attention keeps to the traced path."""
+    """Tensors made on the way are float64 too, random ones alike, and attention keeps to the traced path."""
     previous, fast = torch.get_default_dtype(), torch.backends.mha.get_fastpath_enabled()
     torch.set_default_dtype(torch.float64)
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        yield
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            yield
     finally:
         torch.set_default_dtype(previous)
         torch.backends.mha.set_fastpath_enabled(fast)

@@ -17,6 +17,11 @@ def like(call: Call) -> None:
     call.give(call.label(call.args[0]))
 
 
+def unowned(call: Call) -> None:
+    """A fresh tensor of any shape: nobody owns its positions."""
+    call.give(())
+
+
 def fill(call: Call) -> None:
     """The tensor keeps its channels whatever is written into it."""
     target: Tensor = call.args[0]
@@ -32,12 +37,18 @@ RULES = {
     "lerp": elementwise,
     "addcmul": elementwise,
     "addcdiv": elementwise,
+    "tril": elementwise,
+    "triu": elementwise,
+    **dict.fromkeys(["new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided"], unowned),
     "zeros_like": like,
     "ones_like": like,
     "empty_like": like,
     "full_like": like,
     "rand_like": like,
     "randn_like": like,
+    "bernoulli_": fill,
+    "uniform_": fill,
+    "normal_": fill,
     "fill_": fill,
     "zero_": fill,
 }

@@ -4,9 +4,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils._pytree import tree_map
 
+from espalier.channels.atoms import ALIVE
 from espalier.channels.labels import Label, covers, meet, shrunk, varying
+from espalier.channels.rules.reduction import over_space
 from espalier.channels.trace import Call
 
 
@@ -72,8 +75,6 @@ def _run(call: Call, source: Tensor, atoms: Tensor, outputs: list[Tensor]) -> li
         return [atoms.reshape(outputs[0].shape)]
     if call.name in _COPIES:
         return [atoms]
-    if call.name == "constant_pad_nd":
-        return [torch.nn.functional.pad(atoms, call.args[1], value=-1)]
     if call.name not in _AS_FLOAT:
         try:
             return _call_with(call, source, atoms)
@@ -191,6 +192,28 @@ def _to_meta(indices: list[Tensor | None]) -> list[Tensor | None]:
     return [None if i is None else i.to("meta") for i in indices]
 
 
+def pad(call: Call) -> None:
+    """Padding along an axis with channels adds positions that nobody owns; elsewhere it changes nothing."""
+    amounts = list(call.args[1])
+    label = []
+    for factor in call.label(call.args[0]):
+        own = [a if factor.shape[-1 - k // 2] > 1 else 0 for k, a in enumerate(amounts)]
+        label.append(functional.pad(factor, own, value=ALIVE) if any(own) else factor)
+    call.give(tuple(label))
+
+
+def unfold(call: Call) -> None:
+    """im2col: each channel owns all its kernel positions, in every patch."""
+    x = call.args[0]
+    out = call.outputs()[0]
+    label = []
+    for factor in over_space(call, call.label(x), x.ndim - 2):
+        channels = factor.flatten(-3)
+        times = out.shape[-2] // x.shape[-3] if channels.shape[-1] > 1 else 1
+        label.append(channels.repeat_interleave(times, dim=-1).unsqueeze(-1))
+    call.give(tuple(label), out)
+
+
 def fold(call: Call) -> None:
     """col2im: overlapping patches are summed, so all kernel positions of a channel go together."""
     source = call.args[0]
@@ -213,9 +236,9 @@ _COPIES = {"clone", "detach", "alias", "_to_copy", "contiguous", "lift_fresh", "
 _MOVES = {
     "permute", "transpose", "t", "slice", "select", "expand", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
     "native_channel_shuffle", "roll", "flip", "rot90", "unsqueeze", "squeeze", "split", "split_with_sizes", "unbind",
-    "im2col", "repeat", "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
+    "repeat", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
     "replication_pad1d", "replication_pad2d", "replication_pad3d", "unfold", "index_select", "index", "gather",
-    "diagonal", "repeat_interleave", "as_strided", "tril", "triu", "embedding",
+    "diagonal", "repeat_interleave", "as_strided", "embedding",
 }  # fmt: skip
 
 RULES = {
@@ -224,5 +247,7 @@ RULES = {
     "stack": stack,
     "index_put": index_put,
     "_index_put_impl": index_put,
+    "constant_pad_nd": pad,
+    "im2col": unfold,
     "col2im": fold,
 }

@@ -52,12 +52,13 @@ def spatial(call: Call) -> None:
     x = call.args[0]
     out = call.outputs()[0]
     leading = 2 if x.ndim >= 4 else x.ndim - 2
-    label = _over_space(call, call.label(x), leading)
+    label = over_space(call, call.label(x), leading)
     for result in (out, *call.outputs()[1:]):
         call.give(label, result)
 
 
-def _over_space(call: Call, label: Label, leading: int) -> Label:
+def over_space(call: Call, label: Label, leading: int) -> Label:
+    """The label of a tensor of which no position along the dimensions from `leading` on can go alone."""
     result = []
     for factor in label:
         kept: Tensor | None = factor
@@ -73,7 +74,7 @@ def grid_sample(call: Call) -> None:
     """The sampled image keeps its channels; the coordinates have a fixed meaning."""
     image, grid = call.args[:2]
     call.pin(call.label(grid), f"coordinates of {call.reason}")
-    call.give(_over_space(call, call.label(image), 2))
+    call.give(over_space(call, call.label(image), 2))
 
 
 RULES = {
