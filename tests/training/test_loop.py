@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,10 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from espalier.data import PackedImages
+from espalier.errors import OutputError
 from espalier.methods.protocol import Batch, Context, Idle
 from espalier.plan import Cut, PrunePlan
 from espalier.training import Interrupted, TrainingError, TrainSettings, fit, psnr_on
 from espalier.training.checkpoint import DamagedCheckpointWarning, list_checkpoints, read_checkpoint
+from tests.training.conftest import make_images
 
 SETTINGS = TrainSettings(
     steps=12,
@@ -288,6 +291,41 @@ def test_surgery_while_training_and_resume_after_it(
     fit(parted, images, SETTINGS, method=method, run=tmp_path, resume=True, progress=False)
     assert same(whole, parted)
     assert method.cuts == 1
+
+
+def test_a_full_disk_stops_with_the_last_good_checkpoint(
+    network: Build, images: PackedImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if "step-000000012" in path.name:
+            raise OSError(28, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match=r"No space left on device.*step-000000008\.ckpt"):
+        fit(network(), images, SETTINGS, run=tmp_path, progress=False)
+    assert [p.name for p in list_checkpoints(tmp_path / "checkpoints")] == [
+        "step-000000004.ckpt",
+        "step-000000008.ckpt",
+    ]
+
+
+def test_the_image_folder_and_its_cache_may_vanish(network: Build, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    packed = make_images(folder)
+
+    def remove(_network: nn.Module) -> Mapping[str, float]:
+        shutil.rmtree(folder, ignore_errors=True)
+        return {}
+
+    kept, undisturbed = network(), network()
+    fit(undisturbed, packed, SETTINGS, progress=False)
+    fit(kept, packed, SETTINGS, validate=remove, progress=False)
+    assert not folder.exists()
+    assert same(kept, undisturbed)
 
 
 def test_a_used_folder_is_not_overwritten(network: Build, images: PackedImages, tmp_path: Path) -> None:

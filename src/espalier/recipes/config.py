@@ -26,7 +26,7 @@ class TrainConfig(BaseModel):
     losses: str = "l1=1"
     """Losses and their weights, as "l1=1,frequency=0.05"; "teacher" compares with the teacher's output."""
     degradation: Literal["bicubic", "classic", "second-order"] = "bicubic"
-    """What makes LR patches: the set's own LR images, blur with noise and JPEG, or Real-ESRGAN's second order."""
+    """What makes LR patches: the set's own LR images, one round of blur, noise and JPEG, or two rounds."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """How gradients move the weights."""
     lr: float = Field(default=2e-4, gt=0)

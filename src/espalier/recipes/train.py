@@ -15,9 +15,10 @@ from espalier.recipes.config import TrainConfig
 from espalier.recipes.console import counting, output
 from espalier.report import folder
 from espalier.training import History, fit, psnr_on
+from espalier.training.board import board
 from espalier.training.device import images_on, pick
 from espalier.training.distributed import Workers, joined
-from espalier.training.validation import Validation
+from espalier.training.validation import Validation, on_sets
 
 HELD_OUT = 8
 """Images kept for validation at most, where none are given: a twentieth of the set."""
@@ -34,6 +35,7 @@ def command(
     teacher: str | None = None,
     resume: bool = False,
     device: str | None = None,
+    tensorboard: bool = False,
     train: Annotated[TrainConfig, Parameter(name="*")] = TrainConfig(),  # noqa: B008 (frozen)
 ) -> None:
     """Train a network on folders of images; under torchrun on all its workers.
@@ -58,6 +60,8 @@ def command(
         Go on with the run in `out`.
     device
         "cpu", "cuda", "cuda:1"; by default a GPU where there is one.
+    tensorboard
+        Also write the log for tensorboard, into `out`/tensorboard.
     """
     asked = {"network": network, "data": data, "out": out, "scale": scale, "validation": validation}
     asked |= {"hold_out": hold_out, "teacher": teacher, "device": device}
@@ -76,6 +80,7 @@ def command(
             validate=validate,
             run=out,
             resume=resume,
+            listeners=[board(out / "tensorboard")] if tensorboard and workers.writes else [],
         )
         if workers.writes:
             finish(student, history, out)
@@ -89,13 +94,16 @@ def prepare(
         workers.wait()
     with counting("packing images") as told:
         images = pack(data, scale, progress=told)
-        held = pack(validation, scale, progress=told) if validation else None
+        held = {f.name: pack(f, scale, progress=told) for f in validation or []}
     if not workers.rank:
         workers.wait()
     count = min(HELD_OUT, len(images) // 20) if hold_out is None else hold_out
-    if held is None and count:
-        images, held = images.hold_out(count)
-    return images, None if held is None else psnr_on(held)
+    if held:
+        return images, on_sets(held)
+    if not count:
+        return images, None
+    images, kept = images.hold_out(count)
+    return images, psnr_on(kept)
 
 
 def finish(network: Network, history: History, out: Path) -> None:

@@ -16,6 +16,7 @@ from espalier.training.checkpoint import (
 )
 from espalier.training.errors import TrainingError
 from espalier.training.session import Session
+from espalier.training.watch import ADVICE
 
 try:
     import fcntl
@@ -49,7 +50,7 @@ class RunFolder:
             TrainingError: a weight is NaN or infinite.
         """
         if not all(torch.isfinite(parameter).all() for parameter in session.network.parameters()):
-            raise TrainingError(f"a weight is no longer a number after step {session.step - 1}")
+            raise TrainingError(f"a weight is no longer a number after step {session.step - 1}; {ADVICE}")
         if self.writes:
             save_checkpoint(self.checkpoints, session.step, session.state_dict())
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -47,15 +47,21 @@ class History:
         return next((p.scores["psnr"] for p in reversed(self.points) if "psnr" in p.scores), math.nan)
 
 
-class Log:
-    """Points in memory, and as lines of `path` where there is one."""
+Listener = Callable[[Point], None]
 
-    def __init__(self, path: Path | None) -> None:
+
+class Log:
+    """Points in memory, as lines of `path` where there is one, and told to all listeners."""
+
+    def __init__(self, path: Path | None = None, listeners: Sequence[Listener] = ()) -> None:
         self.path = path
+        self.listeners = tuple(listeners)
         self.points: list[Point] = []
 
     def add(self, point: Point) -> None:
         self.points.append(point)
+        for listener in self.listeners:
+            listener(point)
         if self.path is None:
             return
         try:

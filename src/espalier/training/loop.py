@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,14 @@ from torch import nn
 
 from espalier.data.packed import PackedImages
 from espalier.data.patches import Patches
+from espalier.errors import OutputError
 from espalier.losses import terms
 from espalier.methods.protocol import Idle, Method
 from espalier.training.distributed import current
 from espalier.training.errors import Interrupted, TrainingError
 from espalier.training.folder import RunFolder, opened
 from espalier.training.interrupt import Request, watched
-from espalier.training.log import History, Log, Point
+from espalier.training.log import History, Listener, Log, Point
 from espalier.training.progress import Show, shown
 from espalier.training.session import Session, begin
 from espalier.training.settings import TrainSettings
@@ -50,6 +51,7 @@ def fit(
     run: Path | None = None,
     resume: bool = False,
     progress: bool = True,
+    listeners: Sequence[Listener] = (),
 ) -> History:
     """Train `network` (RGB 0..1 in and out) in place, on its device; it ends as the EMA where one is kept.
 
@@ -65,7 +67,7 @@ def fit(
         stack.enter_context(torch.random.fork_rng())
         folder = stack.enter_context(opened(run, resume=resume, writes=workers.writes)) if run else None
         session = begin(network, settings, method or Idle(), workers)
-        log = Log(folder.log if folder and workers.writes else None)
+        log = Log(folder.log if folder else None, listeners) if workers.writes else Log()
         if folder and resume:
             folder.restore(session)
             log.rewind(session.step)
@@ -152,9 +154,9 @@ def _explained(folder: RunFolder | None) -> Iterator[None]:
     """Say in the message of a failure from where training can go on."""
     try:
         yield
-    except TrainingError as error:
+    except (TrainingError, OutputError) as error:
         where = folder.last_good() if folder else "nothing is saved, as no run folder was given"
-        raise TrainingError(f"{error}; {where}. Try a lower learning rate or clip the gradients") from error
+        raise type(error)(f"{error}; {where}") from error
 
 
 def _how_to_go_on(run: _Run) -> str:

@@ -5,6 +5,8 @@ from torch import Tensor
 
 from espalier.training.errors import TrainingError
 
+ADVICE = "try a lower learning rate, or clip the gradients"
+
 
 class Watch:
     """Collects losses step by step; `flush` gives their means, `check` stops at one that is not finite."""
@@ -34,7 +36,7 @@ class Watch:
         for step, row in zip(self._steps, rows):
             if not all(abs(value) < float("inf") for value in row):
                 told = ", ".join(f"{name}={value:g}" for name, value in zip(self._names, row))
-                raise TrainingError(f"the loss is no longer a number at step {step} ({told})")
+                raise TrainingError(f"the loss is no longer a number at step {step} ({told}); {ADVICE}")
         self._seen += rows
         self._steps, self._values = [], []
 
