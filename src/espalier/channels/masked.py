@@ -28,12 +28,17 @@ def _zeroed(x: Tensor, mask: Tensor | None) -> Tensor:
 
 def _softmax(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], mask: Tensor) -> Tensor:
     filled = args[0].masked_fill(~mask, -math.inf)
-    return func(filled, *args[1:], **kwargs).nan_to_num(0.0)
+    return func(filled, *args[1:], **kwargs).nan_to_num(0.0, neginf=0.0)
 
 
 def _filled(value: float) -> Callable[..., Any]:
     def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], mask: Tensor) -> Any:
-        return func(args[0].masked_fill(~mask, value), *args[1:], **kwargs)
+        result = func(args[0].masked_fill(~mask, value), *args[1:], **kwargs)
+        if not math.isinf(value):
+            return result
+        if isinstance(result, Tensor):
+            return result.masked_fill(result == value, 0.0)  # all dead: nothing, and no NaN further on
+        return type(result)((result[0].masked_fill(result[0] == value, 0.0), *result[1:]))
 
     return run
 
@@ -66,7 +71,8 @@ def _variance(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], mask: Te
     dims, keepdim = _dims(args[0], args, kwargs)
     count, mean, deviation = _moments(args[0], mask, dims, keepdim)
     correction = kwargs.get("correction", 1)
-    variance = deviation * count / (count - (1 if correction is None else correction))
+    freedom = (count - (1 if correction is None else correction)).clamp(min=1)  # where all are dead: 0, not NaN
+    variance = deviation * count / freedom
     name = func._schema.name
     result = variance.sqrt() if "std" in name else variance
     return (result, mean) if "mean" in name else result
@@ -125,7 +131,7 @@ _STATISTICS: dict[str, Callable[..., Any]] = {
 }
 
 _SUMS = {
-    "mm", "bmm", "addmm", "baddbmm", "sum", "norm", "linalg_vector_norm",
+    "mm", "bmm", "addmm", "baddbmm", "convolution", "sum", "norm", "linalg_vector_norm",
     "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention",
     "_scaled_dot_product_efficient_attention",
 }  # fmt: skip
