@@ -13,8 +13,8 @@ from espalier.channels import proof
 from espalier.channels.atoms import Classes
 from espalier.channels.cost import CostModel
 from espalier.channels.groups import ChannelGroup, find_groups
-from espalier.channels.lowering import Kept, dead_classes, lower
-from espalier.channels.solve import solve
+from espalier.channels.lowering import Frozen, Kept, dead_classes, lower
+from espalier.channels.solve import Check, Solver
 from espalier.channels.trace import Trace, Unknown, trace
 from espalier.plan import PrunePlan
 
@@ -28,6 +28,8 @@ class Channels:
     trace: Trace
     classes: Classes
     groups: tuple[ChannelGroup, ...]
+    frozen: Frozen = frozenset()
+    """Attributes that equal a channel count by chance, found out by proof."""
 
     @property
     def unknown(self) -> list[Unknown]:
@@ -62,7 +64,7 @@ class Channels:
         Raises:
             PlanError: an unknown group or channel, or a group that would lose all its channels.
         """
-        return lower(self.network, self.trace, self.groups, self.classes, kept)
+        return lower(self.network, self.trace, self.groups, self.classes, kept, self.frozen)
 
     def check(self, kept: Kept, network: nn.Module | None = None) -> proof.Verdict:
         """Prove one cut: the cut network against the masked one, in float64.
@@ -100,14 +102,20 @@ def analyse(
     if not prove:
         return channels
     say("proving")
-    groups = solve(channels.groups, rehearsal_check(channels), np.random.default_rng(seed), module_types(network))
-    return replace(channels, groups=_marked(channels, groups))
+    solver = Solver(rehearsal_check(channels), np.random.default_rng(seed), module_types(network))
+    groups = solver.solve(channels.groups)
+    return replace(channels, groups=_marked(channels, groups), frozen=solver.frozen)
 
 
-def rehearsal_check(channels: Channels) -> Callable[[Kept], proof.Verdict]:
-    """`channels.check` with one float64 copy made for many cuts."""
+def rehearsal_check(channels: Channels) -> Check:
+    """`channels.check` with one float64 copy made for many cuts, and with a choice of frozen attributes."""
     rehearsal = proof.rehearsal_copy(channels.network)
-    return lambda kept: channels.check(kept, rehearsal)
+
+    def check(kept: Kept, frozen: Frozen) -> tuple[proof.Verdict, PrunePlan]:
+        trial = replace(channels, frozen=frozen)
+        return trial.check(kept, rehearsal), trial.plan(kept)
+
+    return check
 
 
 def module_types(network: nn.Module) -> dict[str, str]:

@@ -17,6 +17,9 @@ from espalier.plan import Choice, Cut, PrunePlan, Relink
 Kept = Mapping[str, Sequence[int]]
 """Group name -> channels that stay, ascending."""
 
+Frozen = frozenset[tuple[str, str]]
+"""Type of module and attribute: integers that equal a channel count by chance and never follow a cut."""
+
 
 def dead_classes(groups: Sequence[ChannelGroup], classes: Classes, kept: Kept) -> np.ndarray:
     """Which classes of atoms go, as a boolean array indexed by class.
@@ -68,12 +71,17 @@ def survivors(use: SizeUse, classes: Classes, dead: np.ndarray) -> int:
 
 
 def lower(
-    network: nn.Module, trace: Trace, groups: Sequence[ChannelGroup], classes: Classes, kept: Kept
+    network: nn.Module,
+    trace: Trace,
+    groups: Sequence[ChannelGroup],
+    classes: Classes,
+    kept: Kept,
+    frozen: Frozen = frozenset(),
 ) -> PrunePlan:
     """The plan that keeps `kept` of each named group; groups not named stay whole."""
     dead = dead_classes(groups, classes, kept)
     cuts = tuple(_cuts(trace, classes, dead))
-    relinks = tuple(_relinks(network, trace, classes, dead))
+    relinks = tuple(_relinks(network, trace, classes, dead, frozen))
     sizes = {group.name: group.channels for group in groups}
     choices = tuple(Choice(name, sizes[name], tuple(int(c) for c in channels)) for name, channels in kept.items())
     return PrunePlan(cuts, relinks, choices)
@@ -88,11 +96,15 @@ def _cuts(trace: Trace, classes: Classes, dead: np.ndarray) -> Iterator[Cut]:
                     yield Cut(name, dim, len(lives), tuple(np.flatnonzero(lives).tolist()))
 
 
-def _relinks(network: nn.Module, trace: Trace, classes: Classes, dead: np.ndarray) -> Iterator[Relink]:
+def _relinks(
+    network: nn.Module, trace: Trace, classes: Classes, dead: np.ndarray, frozen: Frozen
+) -> Iterator[Relink]:
     modules = dict(network.named_modules())
     votes: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
     for use in trace.sizes:
         for attribute, path in _places(modules[use.module], use):
+            if (type(modules[use.module]).__name__, attribute) in frozen:
+                continue
             new = survivors(use, classes, dead)
             votes[use.module, attribute, path, use.value][new] += 1
     for (module, attribute, path, old), counter in votes.items():

@@ -13,41 +13,66 @@ from dataclasses import replace
 import numpy as np
 
 from espalier.channels.groups import ChannelGroup
-from espalier.channels.lowering import Kept
+from espalier.channels.lowering import Frozen, Kept
 from espalier.channels.proof import Verdict
 from espalier.channels.units import Unit, random_cut, units_of
+from espalier.plan import PrunePlan
 
-Check = Callable[[Kept], Verdict]
+Check = Callable[[Kept, Frozen], tuple[Verdict, PrunePlan]]
+"""Proves one cut with some attributes frozen; gives the plan that it tried as well."""
 
 
-def solve(
-    groups: Sequence[ChannelGroup], check: Check, rng: np.random.Generator, types: Mapping[str, str]
-) -> list[ChannelGroup]:
-    """The groups with their status, and with new ties where only a common share is right.
+class Solver:
+    """Proves the groups of one network.
 
     Args:
-        types: type name of every module, to guess which groups belong together.
+        types: type name of every module, to guess which groups and attributes belong together.
     """
-    units = units_of(g for g in groups if g.status == "unproven")
-    stuck = [unit for unit in units if unit.levels < 2]
-    solver = _Solver(check, rng, types)
-    good = solver.bisect([unit for unit in units if unit.levels > 1])
-    if solver.failed:
-        good = solver.together([], [*solver.tie(), *good])
-    return _labelled(groups, good, [*solver.failed.values()], stuck)
 
-
-class _Solver:
     def __init__(self, check: Check, rng: np.random.Generator, types: Mapping[str, str]) -> None:
         self.check = check
         self.rng = rng
         self.types = types
         self.failed: dict[str, tuple[Unit, Verdict]] = {}
+        self.frozen: Frozen = frozenset()
+
+    def solve(self, groups: Sequence[ChannelGroup]) -> list[ChannelGroup]:
+        """The groups with their status, and with new ties where only a common share is right."""
+        units = units_of(g for g in groups if g.status == "unproven")
+        stuck = [unit for unit in units if unit.levels < 2]
+        good = self.bisect([unit for unit in units if unit.levels > 1])
+        tried = -1
+        while self.failed and len(self.failed) != tried:
+            tried = len(self.failed)
+            good = self.together([], [*self.tie(), *good])
+        return _labelled(groups, good, [*self.failed.values()], stuck)
 
     def verdict(self, units: Sequence[Unit]) -> Verdict | None:
         """What is wrong with cutting these units together; None if nothing."""
-        found = self.check(random_cut(units, self.rng))
+        found, _ = self.check(random_cut(units, self.rng), self.frozen)
         return None if found.equal else found
+
+    def joined_verdict(self, units: Sequence[Unit]) -> Verdict | None:
+        """As `verdict`, but freezes attributes of the failing type of module as long as that gets further."""
+        kept = random_cut(units, self.rng)
+        found, plan = self.check(kept, self.frozen)
+        while not found.equal and found.module:
+            place = self.types.get(found.module, "")
+            followed = {r.attribute for r in plan.relinks if self.types.get(r.module) == place}
+            further = self._freezing(kept, place, sorted(followed))
+            if further is None:
+                return found
+            found, plan = further
+        return None if found.equal else found
+
+    def _freezing(self, kept: Kept, place: str, attributes: Sequence[str]) -> tuple[Verdict, PrunePlan] | None:
+        for attribute in attributes:
+            frozen = self.frozen | {(place, attribute)}
+            found, plan = self.check(kept, frozen)
+            if found.equal or (found.module and self.types.get(found.module) != place):
+                self.frozen = frozen
+                return found, plan
+        return None
 
     def bisect(self, units: Sequence[Unit]) -> list[Unit]:
         """The units that pass."""
@@ -82,7 +107,7 @@ class _Solver:
                 return None
             cluster = [*cluster, *fresh]
             joined = cluster[0].joined(cluster[1:])
-            verdict = self.verdict([joined]) if joined.levels > 1 else wrong
+            verdict = self.joined_verdict([joined]) if joined.levels > 1 else wrong
             if verdict is None:
                 for unit in cluster:
                     del self.failed[unit.groups[0].name]
@@ -104,8 +129,8 @@ class _Solver:
 
     def _reconciled(self, good: list[Unit], unit: Unit) -> list[Unit]:
         """Tie a unit to the first of `good` that it contradicts."""
-        wrong = None
-        for k, partner in enumerate(good):
+        wrong = self.verdict([unit])
+        for k, partner in enumerate(good if wrong is None else []):
             wrong = self.verdict([partner, unit])
             if wrong is not None:
                 joined = partner.joined([unit])
