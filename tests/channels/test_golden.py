@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from espalier.channels import Channels, Unit, random_cut, units_of
-from espalier.channels.graph import rehearsal_check
 from espalier.networks.file import save
 from espalier.networks.load import load
 from espalier.networks.network import Network
@@ -34,7 +33,7 @@ WHOLE = {
 
 def fails(channels: Channels, units: Iterable[Unit], seed: int) -> str:
     """What is wrong with a random cut of these units; "" if nothing."""
-    return rehearsal_check(channels)(random_cut(units, np.random.default_rng(seed))).reason
+    return channels.check(random_cut(units, np.random.default_rng(seed))).reason
 
 
 @zoo.each()
