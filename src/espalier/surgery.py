@@ -107,6 +107,10 @@ def _replaced(value: object, path: tuple[int, ...], new: int) -> object:
 
 def _refresh_sizes_(module: nn.Module) -> None:
     """Keep the sizes that torch's own layers remember in step with their tensors."""
+    if isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
+        module.embed_dim = module.kdim = module.vdim = module.in_proj_weight.shape[1]
+        module.head_dim = module.in_proj_weight.shape[0] // 3 // module.num_heads
+        return
     weight = getattr(module, "weight", None)
     if not isinstance(weight, Tensor):
         return
@@ -120,7 +124,7 @@ def _refresh_sizes_(module: nn.Module) -> None:
         module.num_features = weight.shape[0]
     elif isinstance(module, nn.GroupNorm):
         module.num_channels = weight.shape[0]
-    elif isinstance(module, nn.LayerNorm):
+    elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
         module.normalized_shape = tuple(weight.shape)
     elif isinstance(module, nn.PReLU):
         module.num_parameters = weight.shape[0]

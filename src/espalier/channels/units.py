@@ -47,11 +47,20 @@ def units_of(groups: Iterable[ChannelGroup]) -> list[Unit]:
 
 
 def random_cut(units: Iterable[Unit], rng: np.random.Generator) -> dict[str, list[int]]:
-    """A random choice of channels to keep in every unit, at least one and not all; units of one level stay whole."""
+    """Channels to keep in every unit, at least one and not all; units of one level stay whole.
+
+    A random choice, but the first and the last channel go wherever two can: code that takes channels by fixed
+    positions (x[:, 2:3], a roll) may happen to be right while those stay.
+    """
     kept = {}
     for unit in units:
         if unit.levels > 1:
-            level = int(rng.integers(1, unit.levels))
+            level = int(rng.integers(1, max(unit.levels - 1, 2)))
             for group, count in zip(unit.groups, unit.counts(level), strict=True):
-                kept[group.name] = sorted(rng.choice(group.channels, count, replace=False).tolist())
+                kept[group.name] = _inner_choice(group.channels, count, rng)
     return kept
+
+
+def _inner_choice(channels: int, count: int, rng: np.random.Generator) -> list[int]:
+    start, stop = (1, channels - 1) if count <= channels - 2 else rng.permutation([(0, channels - 1), (1, channels)])[0]
+    return sorted(int(start) + rng.choice(int(stop - start), count, replace=False))

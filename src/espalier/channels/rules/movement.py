@@ -175,6 +175,16 @@ def stack(call: Call) -> None:
     call.give(meet(call.atoms, parts, shape, call.reason), out)
 
 
+def channel_shuffle(call: Call) -> None:
+    """Takes a channel of each group in turn, so the same channels must go from every group."""
+    groups = call.arg(1, "groups")
+    for factor in call.label(call.args[0]):
+        if factor.shape[1] > 1:
+            by_group = factor.unflatten(1, (groups, -1))
+            call.atoms.unite(by_group, by_group[:, :1], call.reason)
+    move(call)
+
+
 def index_put(call: Call) -> None:
     """Written values meet the positions that they replace."""
     target, indices, values = call.args[:3]
@@ -234,8 +244,8 @@ def fold(call: Call) -> None:
 _RESHAPES = {"view", "_unsafe_view", "reshape", "_reshape_alias"}
 _COPIES = {"clone", "detach", "alias", "_to_copy", "contiguous", "lift_fresh", "lift_fresh_copy", "detach_"}
 _MOVES = {
-    "permute", "transpose", "t", "slice", "select", "expand", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
-    "native_channel_shuffle", "roll", "flip", "rot90", "unsqueeze", "squeeze", "split", "split_with_sizes", "unbind",
+    "permute", "transpose", "t", "slice", "select", "expand", "pixel_shuffle", "pixel_unshuffle", "roll",
+    "flip", "rot90", "unsqueeze", "squeeze", "split", "split_with_sizes", "unbind",
     "repeat", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
     "replication_pad1d", "replication_pad2d", "replication_pad3d", "unfold", "index_select", "index", "gather",
     "diagonal", "repeat_interleave", "as_strided", "embedding",
@@ -244,6 +254,8 @@ _MOVES = {
 RULES = {
     **dict.fromkeys(_RESHAPES | _COPIES | _MOVES, move),
     "cat": cat,
+    "channel_shuffle": channel_shuffle,
+    "native_channel_shuffle": channel_shuffle,
     "stack": stack,
     "index_put": index_put,
     "_index_put_impl": index_put,

@@ -46,6 +46,8 @@ def layer_norm(call: Call) -> None:
 def rms_norm(call: Call) -> None:
     x, shape, weight = call.args[:3]
     label = _with_parameters(call, x, x.ndim - 1, [weight]) if len(shape) == 1 else call.label(x)
+    if len(shape) == 1 and covers(label, x.ndim - 1):
+        call.size(x.shape[-1], label, x.ndim - 1, attribute="normalized_shape")
     _mark(call, label, tuple(range(x.ndim - len(shape), x.ndim)))
     call.give(label, call.outputs()[0])
 
