@@ -7,16 +7,17 @@ def test_something(entry: zoo.Entry) -> None:
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from espalier.channels import Channels, analyse, sample_inputs
+from espalier.channels import Channels, Unit, analyse, sample_inputs
 from espalier.networks.load import load
 from espalier.networks.network import Network
 from espalier.networks.prepare import prepare
@@ -185,6 +186,17 @@ def network(entry: Entry) -> Network:
 def image(entry: Entry, seed: int = 0) -> Tensor:
     """An RGB image in 0..1 of the entry's size, shape (1, 3, H, W)."""
     return sample_inputs(3, *entry.size, seed=seed)
+
+
+def any_cut(units: Iterable[Unit], seed: int) -> dict[str, list[int]]:
+    """Channels to keep in every unit, drawn uniformly (the proof itself draws otherwise)."""
+    rng = np.random.default_rng(seed)
+    kept: dict[str, list[int]] = {}
+    for unit in units:
+        level = int(rng.integers(1, unit.levels))
+        for group, count in zip(unit.groups, unit.counts(level), strict=True):
+            kept[group.name] = sorted(rng.choice(group.channels, count, replace=False).tolist())
+    return kept
 
 
 @cache

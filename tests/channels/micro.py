@@ -9,7 +9,7 @@ from espalier.channels import Channels, analyse, sample_inputs
 
 
 class Between(nn.Module):
-    """`head` makes `width` channels of a colour image, `middle(network, x)` changes them, `tail` takes `out`."""
+    """`head` makes `width` channels of a colour image, `middle(network, x)` changes them."""
 
     def __init__(
         self,

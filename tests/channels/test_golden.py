@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from espalier.channels import Channels, Unit, random_cut, units_of
+from espalier.channels import Channels, Unit, units_of
 from espalier.networks.file import save
 from espalier.networks.load import load
 from espalier.networks.network import Network
@@ -33,7 +33,7 @@ WHOLE = {
 
 def fails(channels: Channels, units: Iterable[Unit], seed: int) -> str:
     """What is wrong with a random cut of these units; "" if nothing."""
-    return channels.check(random_cut(units, np.random.default_rng(seed))).reason
+    return channels.check(zoo.any_cut(units, seed)).reason
 
 
 @zoo.each()
@@ -77,7 +77,7 @@ def test_a_cut_network_reloads_to_equal_outputs(entry: zoo.Entry, tmp_path: Path
 def cut(entry: zoo.Entry) -> Network:
     """The network after a random cut of all its proven groups."""
     channels = zoo.channels(entry)
-    plan = channels.plan(random_cut(units_of(channels.prunable), np.random.default_rng(6)))
+    plan = channels.plan(zoo.any_cut(units_of(channels.prunable), 6))
     network = zoo.network(entry)
     before = count(network)
     apply_(network.body, plan)
