@@ -5,6 +5,7 @@ of sums, and statistics (norms, softmaxes, means) run over the living ones, as t
 """
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,8 +47,10 @@ class MaskedRun(Tracer):
     on the way follows from its children.
     """
 
-    def __init__(self, network: nn.Module, classes: Classes, dead: np.ndarray) -> None:
+    def __init__(self, network: nn.Module, classes: Classes, dead: np.ndarray, *, rescale: bool = False) -> None:
         super().__init__(network)
+        self.rescale = rescale
+        """Whether a factor 1 / sqrt(width) means the width that is left, as where code reads it off a shape."""
         self.lives = ~dead[classes.root[: self.trace.atoms.count]]
 
     def run(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -55,7 +58,20 @@ class MaskedRun(Tracer):
             masks = [self._mask(self.label(a)) for a in args if isinstance(a, Tensor)]
             if any(m is not None for m in masks):
                 return masked.call(func, args, kwargs, masks)
+        if self.rescale and name in ("mul", "div"):
+            args = self._rescaled(name, args)
         return func(*args, **kwargs)
+
+    def _rescaled(self, name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        x, factor = args[:2]
+        if not isinstance(x, Tensor) or not x.ndim or not isinstance(factor, float):
+            return args
+        width = x.shape[-1]
+        mask = self._mask(tuple(f for f in self.label(x) if f.shape[-1] > 1))
+        if mask is None or not math.isclose(factor**2, width if name == "div" else 1 / width, rel_tol=1e-6):
+            return args
+        left = float(mask.sum(-1).max()) / width
+        return (x, factor * left ** (0.5 if name == "div" else -0.5), *args[2:])
 
     def _mask(self, label: Label) -> Tensor | None:
         """True where a position lives, broadcastable; None where all do."""
@@ -92,12 +108,18 @@ def check(
     except Exception as error:  # any exception from the network's own code is a verdict
         module = running[-1] if running else ""
         return Verdict(False, float("inf"), f"the cut network fails in {module}: {_first_line(error)}", module)
-    try:
-        with _doubles():
-            expected = _flat(traced_run(whole, MaskedRun(whole, classes, dead), _copies(inputs)))
-    except Exception as error:  # pragma: no cover - a fault of the masked formulas, reported rather than raised
-        return Verdict(False, float("inf"), f"the masked network fails: {_first_line(error)}")
-    return _compare(found, expected)
+    verdict = Verdict(False, float("inf"))
+    for rescale in (False, True):
+        try:
+            with _doubles():
+                run = MaskedRun(whole, classes, dead, rescale=rescale)
+                expected = _flat(traced_run(whole, run, _copies(inputs)))
+        except Exception as error:  # a fault of the masked formulas is reported rather than raised
+            return Verdict(False, float("inf"), f"the masked network fails: {_first_line(error)}")
+        verdict = _compare(found, expected)
+        if verdict.equal:
+            break
+    return verdict
 
 
 def _compare(found: list[Tensor], expected: list[Tensor]) -> Verdict:

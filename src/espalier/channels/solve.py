@@ -102,7 +102,11 @@ class Solver:
         """Join the failed units that fail where this cluster does, until nothing fails or nobody joins."""
         while True:
             place = self._place(wrong, by_type)
-            fresh = [u for u, v in self.failed.values() if self._place(v, by_type) == place and u not in cluster]
+            fresh = [
+                unit
+                for unit, v in self.failed.values()
+                if unit not in cluster and (self._place(v, by_type) == place or _inside(unit, wrong.module))
+            ]
             if not fresh:
                 return None
             cluster = [*cluster, *fresh]
@@ -142,6 +146,11 @@ class Solver:
         verdict = wrong or Verdict(False, float("inf"))
         self.failed[unit.groups[0].name] = (unit, replace(verdict, reason=reason))
         return good
+
+
+def _inside(unit: Unit, module: str) -> bool:
+    """Whether a unit touches a tensor of the module."""
+    return any(member.tensor.startswith(module + ".") for group in unit.groups for member in group.members)
 
 
 def _labelled(
