@@ -20,5 +20,10 @@ def test_several_losses_are_drawn_each() -> None:
     ]  # fmt: skip
 
 
+def test_scores_stand_beside_the_loss() -> None:
+    found = series([point(1, {"l1": 1.0, "teacher": 2.0, "total": 3.0}, psnr=30.0)])
+    assert list(found) == ["loss", "PSNR [dB]", "l1", "teacher", "learning rate"]
+
+
 def test_records_without_a_step_are_not_points() -> None:
-    assert series([{"event": "started"}]) == {"learning rate": []}
+    assert series([{"event": "started"}]) == {}

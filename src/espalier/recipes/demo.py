@@ -37,6 +37,9 @@ def demo(out: Path, recover: int) -> Path:
         test=bundled / "photos" / "evaluation",
         budget="macs=0.5",
         recover=recover,
+        batch=8,
+        patch=32,
+        lr=4e-4,
         overwrite=True,
     )
     return compress.compress(str(bundled / NETWORK), bundled / "photos" / "training", out, settings)

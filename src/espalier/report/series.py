@@ -1,28 +1,32 @@
 """The curves that a training log holds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 HEADINGS = {"total": "loss", "psnr": "PSNR [dB]", "ssim": "SSIM"}
 
+Points = list[tuple[float, float]]
 
-def series(log: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
-    """Heading to (step, value): losses, then scores, then what the method told, then the learning rate.
 
-    A lone loss is the same as the total and is drawn once.
+def series(log: Iterable[Mapping[str, Any]]) -> dict[str, Points]:
+    """Heading to (step, value): the loss, scores, the loss's parts, what the method told, the learning rate.
+
+    A lone part is the same as the whole and is left out.
     """
-    log = [record for record in log if "step" in record]
-    found: dict[str, list[tuple[float, float]]] = {}
-    for kind in ("losses", "scores", "facts"):
-        for name in dict.fromkeys(name for record in log for name in record.get(kind, {})):
-            if kind == "losses" and name != "total" and _terms(log) < 2:
-                continue
-            found[HEADINGS.get(name, name)] = [
-                (float(r["step"]), float(r[kind][name])) for r in log if r.get(kind, {}).get(name) is not None
-            ]
-    found["learning rate"] = [(float(r["step"]), float(r["lr"])) for r in log if "lr" in r]
-    return found
+    records = [record for record in log if "step" in record]
+    parts = [name for name in _names(records, "losses") if name != "total"]
+    wanted = [("losses", "total"), *(("scores", name) for name in _names(records, "scores"))]
+    wanted += [("losses", name) for name in parts if len(parts) > 1]
+    wanted += [("facts", name) for name in _names(records, "facts")]
+    found = {HEADINGS.get(name, name): _points(records, kind, name) for kind, name in wanted}
+    found["learning rate"] = [(float(r["step"]), float(r["lr"])) for r in records if "lr" in r]
+    return {heading: points for heading, points in found.items() if points}
 
 
-def _terms(log: Iterable[Mapping[str, Any]]) -> int:
-    return len({name for record in log for name in record.get("losses", {})} - {"total"})
+def _names(records: Sequence[Mapping[str, Any]], kind: str) -> list[str]:
+    return list(dict.fromkeys(name for record in records for name in record.get(kind, {})))
+
+
+def _points(records: Sequence[Mapping[str, Any]], kind: str, name: str) -> Points:
+    values = ((record["step"], record.get(kind, {}).get(name)) for record in records)
+    return [(float(step), float(value)) for step, value in values if value is not None]
