@@ -1,10 +1,10 @@
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from espalier import channels
 from espalier.costs import count
 from espalier.networks.load import load
 from espalier.recipes import inspect
@@ -39,6 +39,19 @@ def test_tables_name_every_group(capsys) -> None:
     assert "MACs" in shown
 
 
+def test_groups_that_differ_in_nothing_share_a_line() -> None:
+    network = load(TINY)
+    found = inspect.trace(network, prove=False)
+    first = found.groups[0]
+    copies = (replace(first, name="qkv"), replace(first, name="qkv#2"), replace(first, name="qkv#3"), first)
+    console = Console(file=io.StringIO(), width=160)
+    inspect.show(network, replace(found, groups=copies), count(network), console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "qkv and 2 alike" in shown
+    assert "qkv#2" not in shown
+    assert "4 groups" in shown
+
+
 def test_without_proof_nothing_is_called_exact(capsys) -> None:
     inspect.command(TINY, prove=False, json=True)
     statuses = json.loads(capsys.readouterr().out)["statuses"]
@@ -49,11 +62,9 @@ def test_without_proof_nothing_is_called_exact(capsys) -> None:
 def test_brackets_in_names_are_shown_as_they_are() -> None:
     network = load(TINY)
     found = inspect.trace(network, prove=False)
-    group = found.groups[0]
-    odd = channels.ChannelGroup("a[0].weight", group.channels, group.members, group.classes, group.tie)
+    odd = replace(found.groups[0], name="a[0].weight")
     console = Console(file=io.StringIO(), width=160)
-    changed = channels.Channels(found.network, found.inputs, found.trace, found.classes, (odd,))
-    inspect.show(network, changed, count(network), console)
+    inspect.show(network, replace(found, groups=(odd,)), count(network), console)
     assert "a[0].weight" in console.file.getvalue()  # type: ignore[attr-defined]
 
 

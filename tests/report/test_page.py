@@ -28,6 +28,14 @@ def test_what_was_not_measured_is_not_shown(tmp_path) -> None:
         assert f'<section id="{anchor}"' not in html
 
 
+def test_very_many_groups_are_folded_away(run_folder) -> None:
+    run = folder.read(run_folder)
+    assert run.plan is not None
+    assert 'class="card fold"' not in page.render(run)
+    many = dataclasses.replace(run.plan, choices=run.plan.choices * 30)
+    assert "<summary>All 90 groups</summary>" in page.render(dataclasses.replace(run, plan=many))
+
+
 def test_changes_stand_under_the_values(run_folder) -> None:
     html = page.render(folder.read(run_folder))
     assert "31.63<small>−0.24</small>" in html

@@ -2,6 +2,8 @@
 
 import json as json_format
 from collections import Counter
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
@@ -83,10 +85,12 @@ def show(network: Network, found: Channels, cost: Cost, console: Console) -> Non
     )
     for column in (1, 2):
         table.columns[column].justify = "right"
-    for group in found.groups:
+    for alike in _alike(found.groups):
+        group = alike[0]
         status = f"[{STYLES.get(group.status, '')}]{group.status}[/]"
+        name = escape(group.name) + (f" [dim]and {len(alike) - 1} alike[/]" if len(alike) > 1 else "")
         why = escape(group.reason or group.pattern)
-        table.add_row(escape(group.name), str(group.channels), str(len(group.members)), status, why)
+        table.add_row(name, str(group.channels), str(len(group.members)), status, why)
     console.print(table)
     for unknown in found.unknown:
         console.print(f"[yellow]unknown:[/] {escape(str(unknown))}")
@@ -98,3 +102,13 @@ def show(network: Network, found: Channels, cost: Cost, console: Console) -> Non
         f"{network.name} ×{network.scale}: {cost.params:,} parameters; for {width} × {height} input "
         f"{cost.macs / 1e9:.2f} G MACs, {cost.activations / 1e6:.1f} M activations, {cost.convs} convolutions"
     )
+
+
+def _alike(groups: Iterable[ChannelGroup]) -> list[list[ChannelGroup]]:
+    """Groups in order; neighbours that begin in the same tensor and differ in nothing else together."""
+
+    def shown(group: ChannelGroup) -> tuple[object, ...]:
+        name = group.name.partition("#")[0]
+        return name, group.channels, len(group.members), group.status, group.reason, group.pattern
+
+    return [list(same) for _, same in groupby(groups, shown)]
