@@ -32,6 +32,18 @@ def test_scatter_names_every_network() -> None:
     assert "a&lt;b" in svg
 
 
+def test_the_front_joins_what_nothing_beats() -> None:
+    dots = [
+        Dot(2, 31, "a", ""),
+        Dot(1, 30, "b", ""),
+        Dot(3, 30.5, "beaten", ""),
+        Dot(2, 29, "beaten too", ""),
+    ]
+    path = parse(scatter(dots, "MACs", "PSNR", "front")).find("path")
+    assert path is not None
+    assert path.attrib["d"].count("L") == 1
+
+
 def test_barcode_draws_runs_of_kept_channels() -> None:
     svg = barcode(8, (0, 1, 2, 5, 7))
     parse(svg)

@@ -14,7 +14,7 @@ def test_the_page_holds_everything_and_fetches_nothing(run_folder) -> None:
 
 def test_every_section_of_a_whole_run_is_there(run_folder) -> None:
     html = page.render(folder.read(run_folder))
-    for anchor in ("results", "pictures", "channels", "training", "details"):
+    for anchor in ("results", "pictures", "front", "channels", "training", "details"):
         assert f'<section id="{anchor}"' in html
         assert f'href="#{anchor}"' in html
     assert html.count('<article class="crop card"') == 3

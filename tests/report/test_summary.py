@@ -26,9 +26,14 @@ def test_the_change_is_named_by_its_sign(run_folder, psnr: float, words: str) ->
 
 
 def test_nothing_is_claimed_before_it_is_measured(run_folder) -> None:
-    run = dataclasses.replace(folder.read(run_folder), cost={}, metrics={})
+    run = dataclasses.replace(folder.read(run_folder), cost={}, metrics={}, log=())
     assert sentence(run) == "This run has not been measured yet."
     assert conditions(run) == ""
+
+
+def test_a_run_that_only_trained_tells_its_validation(run_folder) -> None:
+    run = dataclasses.replace(folder.read(run_folder), cost={}, metrics={})
+    assert sentence(run) == "Trained for 500 steps: 31.57 dB in validation at the end, 31.57 dB at best."
 
 
 def test_title_adds_the_scale_once(run_folder) -> None:

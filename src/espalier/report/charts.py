@@ -35,11 +35,11 @@ def curve(points: Points, x_label: str, y_label: str, name: str) -> str:
 
 
 def scatter(dots: Sequence[Dot], x_label: str, y_label: str, name: str) -> str:
-    """Quality against cost: one named dot per network, dots of one colour joined in order of cost."""
+    """Quality against cost: one named dot per network, the Pareto front joined."""
     x = axis([0.0, *(d.x for d in dots)], LEFT, WIDTH - RIGHT, margin=0.06)
     y = axis([d.y for d in dots], HEIGHT - BOTTOM, TOP, margin=0.12)
-    front = sorted(dots, key=lambda d: d.x)
-    body = f'<path class="front" d="M{"L".join(f"{x(d.x):.1f} {y(d.y):.1f}" for d in front)}"/>'
+    line = "L".join(f"{x(d.x):.1f} {y(d.y):.1f}" for d in _front(dots))
+    body = f'<path class="front" d="M{line}"/>'
     body += "".join(_dot(x(d.x), y(d.y), d) for d in dots)
     return _frame(name, _grid(x, y, x_label, y_label) + body)
 
@@ -93,6 +93,15 @@ def _grid(x: Axis, y: Axis, x_label: str, y_label: str) -> str:
 
 def _mark(x: float, y: float, text: str) -> str:
     return f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{escape(text)}</title></circle>'
+
+
+def _front(dots: Sequence[Dot]) -> list[Dot]:
+    """Those that no other beats in both, by cost."""
+    best: list[Dot] = []
+    for dot in sorted(dots, key=lambda d: (d.x, -d.y)):
+        if not best or dot.y > best[-1].y:
+            best.append(dot)
+    return best
 
 
 def _dot(x: float, y: float, dot: Dot) -> str:

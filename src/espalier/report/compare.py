@@ -3,16 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from markupsafe import Markup
-
-from espalier.report import charts
-from espalier.report.charts import Dot
 from espalier.report.folder import Run
+from espalier.report.front import Named, front_charts
 from espalier.report.page import fill
-from espalier.report.rows import COLUMNS, Column, Row, cell, find, result, rows, used
+from espalier.report.rows import cell, find, result, rows, used
 from espalier.report.summary import conditions, title
-
-COSTS = ("macs", "params", "ms")
 
 
 def render(runs: Sequence[Run]) -> str:
@@ -26,7 +21,7 @@ def render(runs: Sequence[Run]) -> str:
             "columns": used([row for _, _, row in named]),
             "conditions": conditions(runs[0], compared=False),
             "table": _table(named),
-            "pareto": _charts(named),
+            "pareto": front_charts(named),
             "details": [(run.name, [(k, str(v)) for k, v in run.config.items()]) for run in runs],
             "scale": runs[0].metrics.get("scale", "scale"),
             "luma": runs[0].metrics.get("y", True),
@@ -34,9 +29,9 @@ def render(runs: Sequence[Run]) -> str:
     )
 
 
-def _named(runs: Sequence[Run]) -> list[tuple[str, str, Row]]:
+def _named(runs: Sequence[Run]) -> list[Named]:
     """Name, style and row: each different dense network once, then what every run made."""
-    named: list[tuple[str, str, Row]] = []
+    named: list[Named] = []
     for run in runs:
         dense = find(rows(run), "dense")
         if dense is not None and not any(row == dense for _, _, row in named):
@@ -48,7 +43,7 @@ def _named(runs: Sequence[Run]) -> list[tuple[str, str, Row]]:
     return named
 
 
-def _sentence(named: Sequence[tuple[str, str, Row]]) -> str:
+def _sentence(named: Sequence[Named]) -> str:
     measured = [(name, row) for name, style, row in named if style != "dense" and row.psnr is not None]
     if not measured:
         return "None of these runs has been measured."
@@ -56,25 +51,9 @@ def _sentence(named: Sequence[tuple[str, str, Row]]) -> str:
     return f"{name} has the highest PSNR, {best.psnr:.2f} dB."
 
 
-def _table(named: Sequence[tuple[str, str, Row]]) -> list[dict[str, Any]]:
+def _table(named: Sequence[Named]) -> list[dict[str, Any]]:
     columns = used([row for _, _, row in named])
     return [
         {"name": name, "style": style, "result": False, "cells": [(cell(row, c), "") for c in columns]}
         for name, style, row in named
     ]
-
-
-def _charts(named: Sequence[tuple[str, str, Row]]) -> list[Markup]:
-    columns = {column.key: column for column in COLUMNS}
-    return [chart for key in COSTS if (chart := _chart(named, columns[key])) is not None]
-
-
-def _chart(named: Sequence[tuple[str, str, Row]], column: Column) -> Markup | None:
-    dots = [
-        Dot(float(column.write(getattr(row, column.key)).replace(",", "")), row.psnr, name, style)
-        for name, style, row in named
-        if row.psnr is not None and getattr(row, column.key) is not None
-    ]
-    if len(dots) < 2:
-        return None
-    return Markup(charts.scatter(dots, column.heading, "PSNR [dB]", f"PSNR against {column.heading}"))

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from espalier import __version__
 from espalier.report import charts, pictures
 from espalier.report.folder import VERSIONS, Run
+from espalier.report.front import front_charts
 from espalier.report.rows import Column, Row, cell, change, find, result, rows, used
 from espalier.report.series import series
 from espalier.report.summary import conditions, cut, sentence, title, training
@@ -23,8 +24,8 @@ EMPTY: dict[str, Any] = {
 
 SECTIONS = (
     ("results", "Results", "table"),
-    ("front", "Front", "pareto"),
     ("pictures", "Pictures", "panels"),
+    ("front", "Front", "pareto"),
     ("channels", "Channels", "groups"),
     ("training", "Training", "curves"),
     ("details", "Details", "details"),
@@ -40,6 +41,7 @@ def render(run: Run) -> str:
         "sentence": sentence(run),
         "tiles": _tiles(table),
         **table_parts(table, conditions(run)),
+        "pareto": front_charts([(row.version, row.version, row) for row in table], ("macs", "ms")),
         **_picture_parts(run),
         **_channel_parts(run),
         "curves": _curves(run),

@@ -19,10 +19,19 @@ def sentence(run: Run) -> str:
     table = rows(run)
     dense, made = find(table, "dense"), result(table)
     if dense is None or made is None:
-        return "This run has not been measured yet."
+        return _trained(run) or "This run has not been measured yet."
     where = str(run.metrics.get("set", "the test images"))
     parts = [_cut(dense, made), _speed(dense, made), _quality(dense, made, where)]
     return ", ".join(part for part in parts if part) + "."
+
+
+def _trained(run: Run) -> str:
+    """For a run that only trained: how long, and the validation's last and best PSNR."""
+    scores = [record["scores"]["psnr"] for record in run.log if "psnr" in record.get("scores", {})]
+    if not scores:
+        return ""
+    steps = int(max(record.get("step", 0) for record in run.log))
+    return f"Trained for {steps:,} steps: {scores[-1]:.2f} dB in validation at the end, {max(scores):.2f} dB at best."
 
 
 def _cut(dense: Row, made: Row) -> str:
