@@ -31,7 +31,8 @@ def _trained(run: Run) -> str:
     if not scores:
         return ""
     steps = int(max(record.get("step", 0) for record in run.log))
-    return f"Trained for {steps:,} steps: {scores[-1]:.2f} dB in validation at the end, {max(scores):.2f} dB at best."
+    last, best = scores[-1], max(scores)
+    return f"Trained for {steps:,} steps: {last:.2f} dB in validation at the end, {best:.2f} dB at best."
 
 
 def _cut(dense: Row, made: Row) -> str:
