@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,35 +14,107 @@ from espalier.training.distributed import Workers, current, joined
 from espalier.training.log import Log
 from tests.training import worker
 
-
-def torchrun(arguments: list[str], *, workers: int = 2) -> subprocess.CompletedProcess:
-    """Start a script of this folder as torchrun does."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={workers}"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*launcher, str(Path(__file__).with_name("worker.py")), *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+LAUNCHER = [sys.executable, "-m", "torch.distributed.run"]
+SCRIPT = str(Path(__file__).with_name("worker.py"))
+# Without the second variable a restarted job finds the dead workers' addresses (pytorch issue 135712).
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 
-def test_two_workers_of_8_are_one_of_16_across_a_surgery(images: PackedImages, tmp_path: Path) -> None:
-    assert images.file is not None
-    folder = images.file.parent.parent
-    done = torchrun([str(folder), str(tmp_path)])
-    assert done.returncode == 0, done.stderr[-2000:]
+def torchrun(*arguments: object, restarts: int = 0) -> subprocess.CompletedProcess:
+    """Two workers of this machine."""
+    flags = ["--standalone", "--nproc_per_node=2", f"--max-restarts={restarts}"]
+    command = [*LAUNCHER, *flags, SCRIPT, *map(str, arguments)]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False)
+
+
+def agree(folder: Path, out: Path) -> None:
+    """Both workers hold the same weights: those of one worker with twice the batch."""
     alone = worker.train(folder, worker.settings(batch=16, lr=2e-3)).state_dict()
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    first, second = (torch.load(out / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     assert alone["0.weight"].shape[0] == 4
     for name, value in alone.items():
         assert torch.equal(first[name], second[name])
         assert (first[name] - value).norm() / value.norm() < 1e-5
+
+
+@pytest.fixture
+def folder(images: PackedImages) -> Path:
+    assert images.file is not None
+    return images.file.parent.parent
+
+
+def test_two_workers_of_8_are_one_of_16_across_a_surgery(folder: Path, tmp_path: Path) -> None:
+    done = torchrun(folder, tmp_path)
+    assert done.returncode == 0, done.stderr[:3000]
+    agree(folder, tmp_path)
     log = Log(tmp_path / "run" / "log.jsonl")
     log.rewind(50)
     assert [point.step for point in log.points] == [20, 40, 50]  # only one worker wrote
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_restarts_the_job_from_its_checkpoint(folder: Path, tmp_path: Path) -> None:
+    done = torchrun(folder, tmp_path, "--die", restarts=1)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "died").exists()
+    agree(folder, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_ends_a_job_without_restarts(folder: Path, tmp_path: Path) -> None:
+    assert torchrun(folder, tmp_path, "--die").returncode != 0
+    assert not (tmp_path / "0.pt").exists()
+    assert (tmp_path / "run" / "checkpoints" / "step-000000030.ckpt").exists()
+
+
+@pytest.fixture
+def hosts() -> Iterator[tuple[str, str]]:
+    """Two network namespaces joined by a cable, 10.207.0.1 and 10.207.0.2."""
+    names = (f"espalier-{os.getpid()}-a", f"espalier-{os.getpid()}-b")
+    made = [ip("netns", "add", name) for name in names]
+    try:
+        if not all(made):
+            pytest.skip("network namespaces are not allowed here")
+        ends = [f"esp{os.getpid()}{end}" for end in "ab"]
+        assert ip("link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
+        for name, end, address in zip(names, ends, ("10.207.0.1/24", "10.207.0.2/24")):
+            assert ip("link", "set", end, "netns", name)
+            assert ip("-n", name, "link", "set", end, "name", "cable")
+            assert ip("-n", name, "address", "add", address, "dev", "cable")
+            assert ip("-n", name, "link", "set", "cable", "up")
+            assert ip("-n", name, "link", "set", "lo", "up")
+        yield names
+    finally:
+        for name in names:
+            ip("netns", "delete", name)
+
+
+def ip(*words: str) -> bool:
+    """Run the system's `ip`."""
+    try:
+        return subprocess.run(["ip", *words], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.slow
+def test_two_hosts(hosts: tuple[str, str], folder: Path, tmp_path: Path) -> None:
+    meeting = ["--nnodes=2", "--nproc_per_node=1", "--rdzv_backend=c10d", "--rdzv_endpoint=10.207.0.1:29400"]
+    environment = ENVIRONMENT | {"GLOO_SOCKET_IFNAME": "cable"}
+    started = []
+    for number, host in enumerate(hosts, start=1):
+        # Which host holds the meeting point is said outright: both share this machine's name.
+        place = [f"--local_addr=10.207.0.{number}", f"--rdzv_conf=is_host={2 - number}"]
+        words = [*LAUNCHER, *meeting, *place, SCRIPT, str(folder), str(tmp_path)]
+        inside = ["ip", "netns", "exec", host, *words]
+        started.append(subprocess.Popen(inside, env=environment, stderr=subprocess.PIPE, text=True))
+    try:
+        told = [process.communicate(timeout=240)[1] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    assert [process.returncode for process in started] == [0, 0], told[0][-2000:]
+    agree(folder, tmp_path)
 
 
 def test_alone_nothing_is_exchanged() -> None:

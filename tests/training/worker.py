@@ -1,5 +1,6 @@
 """One worker of a distributed run, as torchrun starts it: trains, is cut once, and writes the weights."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -17,9 +18,15 @@ PLAN = PrunePlan((Cut("0.weight", 0, 8, KEPT), Cut("0.bias", 0, 8, KEPT), Cut("2
 
 
 class Surgeon(Idle):
-    """Cuts half the channels after 25 steps."""
+    """Cuts half the channels after 25 steps; dies once after 34 where a file to mark it is named."""
+
+    def __init__(self, mark: Path | None = None) -> None:
+        self.mark = mark
 
     def after_step(self, step: int) -> PrunePlan | None:
+        if step == 33 and self.mark is not None and current().rank == 1 and not self.mark.exists():
+            self.mark.touch()
+            os._exit(9)
         return PLAN if step == 24 else None
 
 
@@ -36,8 +43,14 @@ def network() -> nn.Module:
     )
 
 
-def train(folder: Path, settings: TrainSettings, run: Path | None = None, resume: bool = False) -> nn.Module:
-    trained = network()
+def train(
+    folder: Path,
+    settings: TrainSettings,
+    run: Path | None = None,
+    resume: bool = False,
+    mark: Path | None = None,
+) -> nn.Module:
+    trained, method = network(), Surgeon(mark)
     images = pack(folder, 2, cache=folder / "cache")
     ranks: list[int] = []
 
@@ -46,7 +59,14 @@ def train(folder: Path, settings: TrainSettings, run: Path | None = None, resume
         return {"psnr": float(len(ranks))}
 
     history = fit(
-        trained, images, settings, method=Surgeon(), validate=validate, run=run, resume=resume, progress=False
+        trained,
+        images,
+        settings,
+        method=method,
+        validate=validate,
+        run=run,
+        resume=resume,
+        progress=False,
     )
     assert set(ranks) <= {0}
     assert [p.scores["psnr"] for p in history.points if p.scores]
@@ -56,5 +76,9 @@ def train(folder: Path, settings: TrainSettings, run: Path | None = None, resume
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with joined() as workers:
-        trained = train(Path(sys.argv[1]), settings(batch=8, lr=1e-3), Path(sys.argv[2]) / "run")
-        torch.save(trained.state_dict(), Path(sys.argv[2]) / f"{workers.rank}.pt")
+        folder, out = Path(sys.argv[1]), Path(sys.argv[2])
+        mark = out / "died" if "--die" in sys.argv else None
+        trained = train(
+            folder, settings(batch=8, lr=1e-3, save_every=10), out / "run", resume=True, mark=mark
+        )
+        torch.save(trained.state_dict(), out / f"{workers.rank}.pt")
