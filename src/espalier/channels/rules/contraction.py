@@ -76,6 +76,8 @@ def convolution(call: Call) -> None:
     right = (_weight_label(call, weight, groups, transposed), [1, groups, outs, ins])
     taps = math.prod(weight.shape[2:]) * (math.prod(x.shape[2:]) if transposed else math.prod(out.shape[2:]))
     call.product(math.prod(space) * taps, left[0] + right[0])
+    if ins == 1 and covers(left[0], 1):  # depthwise: an input channel takes all that is made of it along
+        right = (tuple(_by_group(call, f) for f in right[0]), right[1])
     if groups > 1:
         call.grid(left[0] + right[0])
         if covers(left[0], 1):
@@ -87,6 +89,14 @@ def convolution(call: Call) -> None:
         sizes = [1, out.shape[1], *[1] * (out.ndim - 2)]
         flat = meet(call.atoms, [(flat, out.shape), (bias_label, sizes)], out.shape, call.reason)
     call.give(flat)
+
+
+def _by_group(call: Call, factor: Tensor) -> Tensor:
+    if factor.shape[1] == 1 or factor.shape[2] == 1:
+        return factor
+    first = factor.narrow(2, 0, 1)
+    call.atoms.unite(factor, first, call.reason)
+    return first
 
 
 def _input_label(call: Call, x: Tensor, groups: int) -> Label:
