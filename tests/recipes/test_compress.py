@@ -183,3 +183,11 @@ def test_an_interrupted_recovery_goes_on_to_the_same_network(
     parts = compressed(photos, tmp_path / "parts", network, recover=4, resume=True)
     states = [load(out / "network.safetensors").state_dict() for out in (whole, parts)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_compressed_network_can_be_compressed_again(finished: Path, photos: Path, tmp_path: Path) -> None:
+    again = compressed(photos, tmp_path / "again", str(finished / "network.safetensors"), recover=0)
+    network = load(again / "network.safetensors")
+    assert len(network.plans) == 2
+    shares = json.loads((again / "cost.json").read_text())["rows"]
+    assert shares["pruned"]["macs"] <= 0.5 * shares["dense"]["macs"]

@@ -18,10 +18,10 @@ from espalier.files import write_text
 from espalier.networks import file
 from espalier.networks.load import load
 from espalier.networks.network import Network
-from espalier.networks.prepare import prepare
 from espalier.recipes import measure, run
 from espalier.recipes.console import counting, output, result_table, say
 from espalier.recipes.crops import write_crops
+from espalier.recipes.opening import opened
 from espalier.recipes.prune import Request, prune
 from espalier.report import folder
 from espalier.report.rows import rows
@@ -121,7 +121,7 @@ def compress(reference: str, data: Path, out: Path, settings: CompressSettings) 
         EspalierError: anything that a person can mend: network, images, budget, or place to write.
     """
     request = _request(settings)
-    dense = prepare(load(reference, scale=settings.scale)).to(pick(settings.device))
+    dense = opened(reference, settings.scale).to(pick(settings.device))
     material = _material(data, settings, dense.scale)
     if settings.resume and _interrupted(out):
         pruned = load(out / folder.NETWORK).to(pick(settings.device))

@@ -13,10 +13,9 @@ from rich.table import Table
 from espalier import channels
 from espalier.channels import ChannelGroup, Channels
 from espalier.costs import Cost, count
-from espalier.networks.load import load
 from espalier.networks.network import Network
-from espalier.networks.prepare import prepare
 from espalier.recipes.console import output, waiting
+from espalier.recipes.opening import opened
 
 EXAMPLE = (24, 32)
 """Height and width of the image that networks are traced with; unequal, so that the axes stay apart."""
@@ -38,7 +37,7 @@ def command(network: str, *, scale: int | None = None, prove: bool = True, json:
     json
         Print JSON instead of tables.
     """
-    loaded = prepare(load(network, scale=scale))
+    loaded = opened(network, scale)
     with waiting("tracing and proving" if prove else "tracing"):
         found = trace(loaded, prove=prove)
         cost = count(loaded)
