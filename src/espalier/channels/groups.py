@@ -65,8 +65,17 @@ def find_groups(trace: Trace, classes: Classes) -> tuple[ChannelGroup, ...]:
     groups = []
     for (signature, row, pinned, parents), members in buckets.items():
         name = _unique(signature[0][0], names)
+        if pinned is None and _constant([slot for slot, _ in signature], trace.buffers):
+            pinned = "numbers that the network was built with, not channels"
         groups.append(_group(name, signature, members, slots, (pinned, parents), ties.get(row, -1 - len(groups))))
     return tuple(groups)
+
+
+def _constant(slots: list[Slot], buffers: set[str]) -> bool:
+    """Whether buffers are all that makes these positions: no parameter has them on its output axis."""
+    return any(name in buffers for name, _ in slots) and not any(
+        name not in buffers and dim == 0 for name, dim in slots
+    )
 
 
 def _slots_of_classes(trace: Trace, classes: Classes) -> dict[int, dict[tuple[str, int], list[int]]]:

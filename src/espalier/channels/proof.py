@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
 from espalier import surgery
@@ -166,6 +167,24 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
+class _Doubles(TorchDispatchMode):
+    """Keeps a run in float64 where the network's own code asks for less."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        del types
+        kwargs = dict(kwargs or {})
+        if kwargs.get("dtype") in _SHORT:
+            kwargs["dtype"] = torch.float64
+        if any(isinstance(a, Tensor) and a.dtype in _SHORT for a in args) and not func._schema.is_mutable:
+            args = tuple(a.double() if isinstance(a, Tensor) and a.dtype in _SHORT else a for a in args)
+        return func(*args, **kwargs)
+
+
+_SHORT = (torch.float32, torch.float16, torch.bfloat16)
+
+
 @contextmanager
 def _watched(network: nn.Module, running: list[str]) -> Iterator[None]:
     """Keep the names of the modules that are running; after an exception the last one is where it happened."""
@@ -193,7 +212,8 @@ def _doubles() -> Iterator[None]:
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            yield
+            with _Doubles():
+                yield
     finally:
         torch.set_default_dtype(previous)
         torch.backends.mha.set_fastpath_enabled(fast)

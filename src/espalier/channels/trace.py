@@ -71,6 +71,8 @@ class Trace:
     atoms: Atoms = field(default_factory=Atoms)
     owners: dict[str, tuple[Tensor | None, ...]] = field(default_factory=dict)
     """Tensor name -> for each axis its atoms, or None where it has size 1."""
+    buffers: set[str] = field(default_factory=set)
+    """Names of the tensors that are not parameters."""
     grids: list[Tensor] = field(default_factory=list)
     """Atoms that must stay rectangular: equally many survivors in each row that is left."""
     sizes: list[SizeUse] = field(default_factory=list)
@@ -189,6 +191,8 @@ class Tracer(TorchDispatchMode):
             axes = [self.trace.atoms.new(size) if size > 1 else None for size in tensor.shape]
             known = tuple(axis(a, d, tensor.ndim) for d, a in enumerate(axes) if a is not None)
             self.labels[tensor] = known
+        if not isinstance(tensor, nn.Parameter):
+            self.trace.buffers.add(name)
         self.trace.owners[name] = tuple(
             next((f.reshape(-1) for f in known if f.shape[d] > 1), None) for d in range(tensor.ndim)
         )
