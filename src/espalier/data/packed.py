@@ -153,7 +153,7 @@ def _build(path: Path, found: Sequence[Pair], scale: int, progress: Progress | N
     header: dict[str, Any] = {"places": [], "names": [], "scale": scale, "skipped": []}
     position = 0
     with replacing(path) as temporary, temporary.open("wb") as file, ThreadPoolExecutor() as pool:
-        for done, (pair, result) in enumerate(zip(found, pool.map(lambda p: _decode(p, scale), found))):
+        for done, (pair, result) in enumerate(zip(found, pool.map(lambda p: decode(p, scale), found))):
             if isinstance(result, str):
                 header["skipped"].append(result)
             else:
@@ -171,7 +171,7 @@ def _build(path: Path, found: Sequence[Pair], scale: int, progress: Progress | N
         _write_header(file, header)
 
 
-def _decode(pair: Pair, scale: int) -> tuple[np.ndarray, np.ndarray] | str:
+def decode(pair: Pair, scale: int) -> tuple[np.ndarray, np.ndarray] | str:
     """The HR and LR pixels, or why there are none."""
     try:
         hr = modcrop(_eight_bits(read_image(pair.hr).pixels), scale)
