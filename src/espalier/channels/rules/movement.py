@@ -175,6 +175,26 @@ def stack(call: Call) -> None:
     call.give(meet(call.atoms, parts, shape, call.reason), out)
 
 
+def pixel_shuffle(call: Call) -> None:
+    """The phases of a pixel come from channels side by side, which go together."""
+    square = int(call.arg(1, "upscale_factor")) ** 2
+    for factor in call.label(call.args[0]):
+        if factor.shape[-3] > 1:
+            by_pixel = factor.unflatten(-3, (-1, square))
+            call.atoms.unite(by_pixel, by_pixel.narrow(-3, 0, 1), call.reason)
+    move(call)
+    out = call.outputs()[0]
+    call.give(tuple(_without_phases(call, f) for f in call.label(out)))
+
+
+def _without_phases(call: Call, factor: Tensor) -> Tensor:
+    """The factor of united atoms, again of size 1 over height and width where they alone made it vary."""
+    source = call.args[0]
+    if any(f.shape[-1] > 1 or f.shape[-2] > 1 for f in call.label(source)):
+        return factor
+    return factor[..., :1, :1]
+
+
 def channel_shuffle(call: Call) -> None:
     """Takes a channel of each group in turn, so the same channels must go from every group."""
     groups = call.arg(1, "groups")
@@ -244,7 +264,7 @@ def fold(call: Call) -> None:
 _RESHAPES = {"view", "_unsafe_view", "reshape", "_reshape_alias"}
 _COPIES = {"clone", "detach", "alias", "_to_copy", "contiguous", "lift_fresh", "lift_fresh_copy", "detach_"}
 _MOVES = {
-    "permute", "transpose", "t", "slice", "select", "expand", "pixel_shuffle", "pixel_unshuffle", "roll",
+    "permute", "transpose", "t", "slice", "select", "expand", "pixel_unshuffle", "roll",
     "flip", "rot90", "unsqueeze", "squeeze", "split", "split_with_sizes", "unbind",
     "repeat", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
     "replication_pad1d", "replication_pad2d", "replication_pad3d", "unfold", "index_select", "index", "gather",
@@ -254,6 +274,7 @@ _MOVES = {
 RULES = {
     **dict.fromkeys(_RESHAPES | _COPIES | _MOVES, move),
     "cat": cat,
+    "pixel_shuffle": pixel_shuffle,
     "channel_shuffle": channel_shuffle,
     "native_channel_shuffle": channel_shuffle,
     "stack": stack,
