@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.data import PackedImages, Patches
 from espalier.data.degradations import find
+from espalier.data.patches import Degradation
 from espalier.losses import parse
 from espalier.training.settings import TrainSettings
 
@@ -77,5 +78,8 @@ class TrainConfig(BaseModel):
 
     def patches(self, images: PackedImages) -> Patches:
         """The patches to train on."""
-        degradation = None if self.degradation == "bicubic" else find(self.degradation)
-        return Patches(images, self.patch, self.seed, self.augment, degradation)
+        return Patches(images, self.patch, self.seed, self.augment, self.degrade())
+
+    def degrade(self) -> Degradation | None:
+        """How LR patches are made from HR patches; none takes the set's own."""
+        return None if self.degradation == "bicubic" else find(self.degradation)

@@ -7,6 +7,7 @@ import torch
 from cyclopts import Parameter
 
 from espalier.data import PackedImages, pack
+from espalier.data.shards import Shards, ShardSettings
 from espalier.networks.file import save
 from espalier.networks.load import load
 from espalier.networks.network import Network
@@ -27,7 +28,7 @@ HELD_OUT = 8
 def command(
     network: str,
     *,
-    data: list[Path],
+    data: list[str],
     out: Path,
     scale: int | None = None,
     validation: list[Path] | None = None,
@@ -45,7 +46,7 @@ def command(
     network
         A checkpoint file, a constructor such as "edsr(scale=2, blocks=16)", or "package.module:factory".
     data
-        Folders of high-resolution images, or of HR/LR pairs.
+        Folders of high-resolution images, or of HR/LR pairs; or tar files of images, for very large sets.
     out
         The run folder: settings, log, checkpoints, and in the end `network.safetensors`.
     scale
@@ -71,10 +72,14 @@ def command(
         torch.manual_seed(train.seed)
         place = pick(device)
         student = load(network, scale=scale).to(place)
-        images, validate = prepare(student.scale, data, validation, hold_out, workers)
+        if all(name.endswith(".tar") for name in data):
+            batches, validate = from_shards(student.scale, data, validation, train, workers)
+        else:
+            images, validate = prepare(student.scale, data, validation, hold_out, workers)
+            batches = train.patches(images_on(images, place))
         history = fit(
             student,
-            train.patches(images_on(images, place)),
+            batches,
             train.settings(),
             teacher=None if teacher is None else load(teacher, scale=student.scale).to(place),
             validate=validate,
@@ -86,8 +91,18 @@ def command(
             finish(student, history, out)
 
 
+def from_shards(
+    scale: int, data: list[str], validation: list[Path] | None, train: TrainConfig, workers: Workers
+) -> tuple[Shards, Validation | None]:
+    """Patches streamed from tar files, and how to validate."""
+    settings = ShardSettings(scale, train.patch, train.seed, train.augment, train.degrade())
+    held = {folder.name: pack(folder, scale) for folder in validation or []}
+    shards = Shards(data, settings, rank=workers.rank, workers=workers.count)
+    return shards, on_sets(held) if held else None
+
+
 def prepare(
-    scale: int, data: list[Path], validation: list[Path] | None, hold_out: int | None, workers: Workers
+    scale: int, data: list[str], validation: list[Path] | None, hold_out: int | None, workers: Workers
 ) -> tuple[PackedImages, Validation | None]:
     """Packed images to train on, and how to validate."""
     if workers.rank:  # the first worker fills the cache, the others find it filled
