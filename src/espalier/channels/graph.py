@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from espalier.channels import proof
 from espalier.channels.atoms import Classes
 from espalier.channels.cost import CostModel
-from espalier.channels.groups import ChannelGroup, find_groups
+from espalier.channels.even import even_groups
+from espalier.channels.groups import ChannelGroup
 from espalier.channels.lowering import Frozen, Kept, dead_classes, lower
 from espalier.channels.solve import Check, Solver
 from espalier.channels.trace import Trace, Unknown, trace
@@ -97,8 +98,8 @@ def analyse(
     say = progress or (lambda _: None)
     say("tracing")
     traced = trace(network, arguments)
-    classes = traced.atoms.resolve()
-    channels = Channels(network, arguments, traced, classes, find_groups(traced, classes))
+    classes, groups = even_groups(traced)
+    channels = Channels(network, arguments, traced, classes, groups)
     if not prove:
         return channels
     say("proving")
