@@ -15,6 +15,7 @@ import numpy as np
 from espalier.channels.groups import ChannelGroup
 from espalier.channels.lowering import Frozen, Kept
 from espalier.channels.proof import Verdict
+from espalier.channels.ties import common_tie
 from espalier.channels.units import Unit, random_cut, units_of
 from espalier.plan import PrunePlan
 
@@ -29,7 +30,7 @@ class Solver:
         types: type name of every module, to guess which groups and attributes belong together.
     """
 
-    def __init__(self, check: Check, rng: np.random.Generator, types: Mapping[str, str]) -> None:
+    def __init__(self, check: Check, rng: np.random.Generator, types: dict[str, str]) -> None:
         self.check = check
         self.rng = rng
         self.types = types
@@ -40,12 +41,28 @@ class Solver:
         """The groups with their status, and with new ties where only a common share is right."""
         units = units_of(g for g in groups if g.status == "unproven")
         stuck = [unit for unit in units if unit.levels < 2]
-        good = self.bisect([unit for unit in units if unit.levels > 1])
+        good = self.prove([unit for unit in units if unit.levels > 1])
+        return _labelled(groups, good, [*self.failed.values()], stuck)
+
+    def prove(self, units: list[Unit]) -> list[Unit]:
+        """The units that are right together, joined where they must be."""
+        wrong = self.verdict(units)
+        if wrong is None:
+            return units
+        if wrong.module:
+            tied = common_tie(units, wrong, self.types, self.joined_verdict)
+            if tied is not None:
+                return tied
+        return self.one_by_one(units)
+
+    def one_by_one(self, units: list[Unit]) -> list[Unit]:
+        """The thorough way, where one tie does not do."""
+        good = self.bisect(units)
         tried = -1
         while self.failed and len(self.failed) != tried:
             tried = len(self.failed)
             good = self.together([], [*self.tie(), *good])
-        return _labelled(groups, good, [*self.failed.values()], stuck)
+        return good
 
     def verdict(self, units: Sequence[Unit]) -> Verdict | None:
         """What is wrong with cutting these units together; None if nothing."""

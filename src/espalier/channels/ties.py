@@ -1,0 +1,72 @@
+"""The quick way to a proof where sizes are baked into modules: one tie for all that such modules touch, then loosened.
+
+A cut that fails inside a module of some type says that this type's code relates the sizes of what it touches. All units
+that touch modules of the type are put under one tie, and the tie grows while failures move on to other types: a few
+runs, however many blocks there are. Afterwards each role (a unit's name with the block numbers left out) is set free
+again if the cut stays right without it.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+from espalier.channels.proof import Verdict
+from espalier.channels.units import Unit
+
+Check = Callable[[Sequence[Unit]], Verdict | None]
+"""What is wrong with cutting these units together; None if nothing."""
+
+
+def common_tie(units: Sequence[Unit], wrong: Verdict, types: dict[str, str], check: Check) -> list[Unit] | None:
+    """Units, some of them joined, that are right together; None if one tie does not do it.
+
+    Args:
+        wrong: why `units` fail as they are.
+        types: type name of every module.
+    """
+    loose, tied = list(units), []
+    verdict: Verdict | None = wrong
+    while verdict is not None:
+        fresh = _touching(loose, _modules(types, verdict.module), tied)
+        if not fresh:
+            return None
+        tied += fresh
+        loose = [unit for unit in loose if unit not in fresh]
+        verdict = check([*loose, tied[0].joined(tied[1:])])
+    return _loosened(loose, tied, check)
+
+
+def _modules(types: dict[str, str], failing: str) -> list[str]:
+    kind = types.get(failing)
+    return [name + "." for name, other in types.items() if failing and name and other == kind]
+
+
+def _touching(loose: Sequence[Unit], prefixes: Sequence[str], tied: Sequence[Unit]) -> list[Unit]:
+    """The loose units that touch tensors of these modules, as far as they have sizes in common with the tie."""
+    starts = tuple(prefixes)
+    found: list[Unit] = []
+    for unit in sorted(loose, key=lambda u: -u.levels):
+        members = (member.tensor for group in unit.groups for member in group.members)
+        if starts and any(tensor.startswith(starts) for tensor in members):
+            together = [*tied, *found]
+            if not together or together[0].joined([*together[1:], unit]).levels > 1:
+                found.append(unit)
+    return found
+
+
+def role(unit: Unit) -> str:
+    """The unit's name without block numbers."""
+    return re.sub(r"\d+", "N", unit.groups[0].name)
+
+
+def _loosened(loose: list[Unit], tied: list[Unit], check: Check) -> list[Unit]:
+    """Set every role free that need not be tied, the coarsest first."""
+    roles = sorted({role(unit): unit.levels for unit in tied}.items(), key=lambda item: item[1])
+    for name, _ in roles:
+        free = [unit for unit in tied if role(unit) == name]
+        rest = [unit for unit in tied if role(unit) != name]
+        if not rest:
+            continue
+        trial = [*loose, *free, rest[0].joined(rest[1:])]
+        if check(trial) is None and check(trial) is None:  # twice: the first cut may have been right by chance
+            loose, tied = [*loose, *free], rest
+    return [*loose, tied[0].joined(tied[1:])]
