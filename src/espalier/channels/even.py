@@ -1,8 +1,8 @@
 """Channel groups whose ties can be kept.
 
-The rows of a grid (the groups of a convolution or of a norm) may lose different channels, but equally many. Where
-other code takes the rows apart unevenly (a split within a row) they have no common share; there the rows are united
-by rank, and lose the same channels.
+The rows of a grid (the groups of a convolution or of a norm) may lose different channels, but equally many.
+Where other code takes the rows apart unevenly (a split within a row) they have no common share; there the rows
+are united by rank, and lose the same channels.
 """
 
 import numpy as np

@@ -33,6 +33,8 @@ def dead_classes(groups: Sequence[ChannelGroup], classes: Classes, kept: Kept) -
         group = by_name.get(name)
         if group is None:
             raise PlanError(f"no channel group is called {name!r}; `espalier inspect` lists the groups")
+        if group.status == "pinned":
+            raise PlanError(f"group {name!r} cannot be cut: {group.reason}")
         if not len(channels) or min(channels) < 0 or max(channels) >= group.channels:
             raise PlanError(f"group {name!r} has channels 0..{group.channels - 1}; cannot keep {list(channels)}")
         gone = np.ones(group.channels, dtype=bool)
@@ -42,6 +44,20 @@ def dead_classes(groups: Sequence[ChannelGroup], classes: Classes, kept: Kept) -
         if len(children) and dead[children].all():
             dead[parent] = True
     return dead
+
+
+def _check_shares(groups: Sequence[ChannelGroup], kept: Kept) -> None:
+    """Tied groups keep the same share, or PlanError."""
+    seen: dict[int, tuple[str, float]] = {}
+    for group in groups:
+        if group.status != "pinned":
+            share = len(kept.get(group.name, range(group.channels))) / group.channels
+            first, expected = seen.setdefault(group.tie, (group.name, share))
+            if share != expected:
+                raise PlanError(
+                    f"groups {first!r} and {group.name!r} must keep the same share of their channels; "
+                    f"got {expected:g} and {share:g}"
+                )
 
 
 def alive(label: Label, classes: Classes, dead: np.ndarray) -> list[np.ndarray]:
@@ -80,6 +96,7 @@ def lower(
 ) -> PrunePlan:
     """The plan that keeps `kept` of each named group; groups not named stay whole."""
     dead = dead_classes(groups, classes, kept)
+    _check_shares(groups, kept)
     cuts = tuple(_cuts(trace, classes, dead))
     relinks = tuple(_relinks(network, trace, classes, dead, frozen))
     sizes = {group.name: group.channels for group in groups}
@@ -123,10 +140,17 @@ def _places(module: nn.Module, use: SizeUse) -> Iterator[tuple[str, tuple[int, .
         names = [name for name in vars(module) if not name.startswith("_")]
     for name in names:
         value = getattr(module, name)
-        if use.among and type(value) in (list, tuple) and tuple(value) == use.among:
+        if use.among and _spells(value, use.among):
             yield name, (use.place,)
         else:
             yield from ((name, path) for path in _paths(value, use.value))
+
+
+def _spells(value: Any, sizes: tuple[int, ...]) -> bool:
+    """Whether the attribute is the very list of sizes that was passed, -1 standing for any."""
+    if type(value) not in (list, tuple) or len(value) != len(sizes):
+        return False
+    return all(v in (size, -1) for v, size in zip(value, sizes, strict=True))
 
 
 def _paths(value: Any, wanted: int, depth: int = 2) -> Iterator[tuple[int, ...]]:

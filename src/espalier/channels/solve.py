@@ -70,21 +70,24 @@ class Solver:
         return None if found.equal else found
 
     def joined_verdict(self, units: Sequence[Unit]) -> Verdict | None:
-        """As `verdict`, but freezes attributes of the failing type of module as long as that gets further."""
+        """As `verdict`, but freezes attributes of the failing module or of those around it while that gets further."""
         kept = random_cut(units, self.rng)
         found, plan = self.check(kept, self.frozen)
         while not found.equal and found.module:
             place = self.types.get(found.module, "")
-            followed = {r.attribute for r in plan.relinks if self.types.get(r.module) == place}
-            further = self._freezing(kept, place, sorted(followed))
+            around = {place, *(self.types.get(name, "") for name in _around(found.module))}
+            followed = {(self.types.get(r.module, ""), r.attribute) for r in plan.relinks}
+            further = self._freezing(kept, place, sorted(f for f in followed if f[0] in around))
             if further is None:
                 return found
             found, plan = further
         return None if found.equal else found
 
-    def _freezing(self, kept: Kept, place: str, attributes: Sequence[str]) -> tuple[Verdict, PrunePlan] | None:
+    def _freezing(
+        self, kept: Kept, place: str, attributes: Sequence[tuple[str, str]]
+    ) -> tuple[Verdict, PrunePlan] | None:
         for attribute in attributes:
-            frozen = self.frozen | {(place, attribute)}
+            frozen = self.frozen | {attribute}
             found, plan = self.check(kept, frozen)
             if found.equal or (found.module and self.types.get(found.module) != place):
                 self.frozen = frozen
@@ -99,6 +102,9 @@ class Solver:
         if wrong is None:
             return list(units)
         if len(units) == 1:
+            wrong = self.joined_verdict(units)
+            if wrong is None:
+                return list(units)
             self.failed[units[0].groups[0].name] = (units[0], wrong)
             return []
         middle = len(units) // 2
@@ -163,6 +169,12 @@ class Solver:
         verdict = wrong or Verdict(False, float("inf"))
         self.failed[unit.groups[0].name] = (unit, replace(verdict, reason=reason))
         return good
+
+
+def _around(module: str) -> list[str]:
+    """Names of the modules that hold this one."""
+    parts = module.split(".")
+    return [".".join(parts[:k]) for k in range(1, len(parts))]
 
 
 def _inside(unit: Unit, module: str) -> bool:

@@ -96,7 +96,7 @@ def _note_sizes(call: Call, source: Tensor) -> None:
             label = call.label(out)
             for dim in range(out.ndim):
                 if covers(label, dim):
-                    call.size(out.shape[dim], label, dim)
+                    call.size(out.shape[dim], label, dim, among=tuple(out.shape), place=dim)
             if call.name in _RESHAPES:
                 call.grid(label)
     elif call.name in ("split", "split_with_sizes"):
