@@ -1,6 +1,6 @@
 """Distance between VGG19 features (Johnson et al. 2016; relu5_4 as in SRGAN, before the ReLU as in ESRGAN).
 
-The ImageNet weights are torchvision's file, not shipped here: ESPALIER_VGG19 or the option `weights` names it.
+The ImageNet weights are torchvision's file, not shipped: ESPALIER_VGG19 or the option `weights` names it.
 """
 
 import hashlib

@@ -102,7 +102,7 @@ def joined() -> Iterator[Workers]:
     dist.init_process_group(backend="nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield current()
-        dist.barrier()  # the first worker holds the meeting point: it must not leave before the others are done
+        dist.barrier()  # the first worker holds the meeting point: it must not leave before the others
     finally:
         dist.destroy_process_group()
 

@@ -75,13 +75,18 @@ class Log:
         """Read the points of an earlier run up to `step` and drop later ones, which will be written again."""
         if self.path is None or not self.path.exists():
             return
-        points = (_point(line) for line in self.path.read_text(encoding="utf-8").splitlines())
-        self.points = [point for point in points if point is not None and point.step <= step]
+        self.points = [point for point in read_log(self.path) if point.step <= step]
         write_text(self.path, "".join(json.dumps(asdict(point)) + "\n" for point in self.points))
+
+
+def read_log(path: Path) -> list[Point]:
+    """The points of a log; a line cut short when the run was killed is left out."""
+    points = (_point(line) for line in path.read_text(encoding="utf-8").splitlines())
+    return [point for point in points if point is not None]
 
 
 def _point(line: str) -> Point | None:
     try:
         return Point(**json.loads(line))
-    except (ValueError, TypeError):  # a line cut short when the run was killed
+    except (ValueError, TypeError):
         return None
