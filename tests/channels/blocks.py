@@ -37,12 +37,15 @@ class Convolution(Block):
 class Grouped(Block):
     def __init__(self, width: int, draw: Draw) -> None:
         super().__init__()
-        groups = draw([g for g in (2, 3) if width % g == 0])
-        self.out = groups * draw([3, 4])
-        self.conv = conv(width, self.out, groups=groups)
+        groups = draw([2, 3])
+        inner, self.out = groups * draw([3, 4]), (2 * draw([3, 4]) if groups == 2 else draw([6, 8]))
+        self.before, self.after = nn.Identity(), nn.Identity()
+        if groups == 3:  # halves and thirds of the same channels could lose nothing together
+            self.before, self.after = conv(width, 9, 1), conv(inner, self.out, 1)
+        self.conv = conv(9 if groups == 3 else width, inner if groups == 3 else self.out, groups=groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)
+        return self.after(self.conv(self.before(x)))
 
 
 class Depthwise(Block):
@@ -227,7 +230,7 @@ class Pieces(Block):
 
     def __init__(self, width: int, draw: Draw) -> None:
         super().__init__()
-        self.levels = draw([n for n in (2, 3) if width % n == 0])
+        self.levels = 2
         size = width // self.levels
         self.convs = nn.ModuleList(conv(size, size, groups=draw([1, size])) for _ in range(self.levels))
         self.out = width

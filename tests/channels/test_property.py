@@ -4,7 +4,7 @@ import random
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -14,7 +14,12 @@ from tests.channels.blocks import BLOCKS, Block, Chain
 
 CHAINS = st.lists(st.sampled_from(BLOCKS), min_size=1, max_size=5)
 QUICK = settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],  # to shrink takes minutes, and the networks are small already
 )
 LONG = settings(QUICK, max_examples=2000)
 
