@@ -15,6 +15,7 @@ from espalier.channels.cost import CostModel
 from espalier.channels.even import even_groups
 from espalier.channels.groups import ChannelGroup
 from espalier.channels.lowering import Frozen, Kept, dead_classes, lower
+from espalier.channels.patterns import named
 from espalier.channels.solve import Check, Solver
 from espalier.channels.trace import Trace, Unknown, trace
 from espalier.plan import PrunePlan
@@ -99,7 +100,7 @@ def analyse(
     say("tracing")
     traced = trace(network, arguments)
     classes, groups = even_groups(traced)
-    channels = Channels(network, arguments, traced, classes, groups)
+    channels = Channels(network, arguments, traced, classes, named(groups, traced, classes))
     if not prove:
         return channels
     say("proving")

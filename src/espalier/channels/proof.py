@@ -48,7 +48,11 @@ class MaskedRun(Tracer):
     on the way follows from its children.
     """
 
-    def __init__(self, network: nn.Module, classes: Classes, dead: np.ndarray, *, rescale: bool = False) -> None:
+    recording = False
+
+    def __init__(
+        self, network: nn.Module, classes: Classes, dead: np.ndarray, *, rescale: bool = False
+    ) -> None:
         super().__init__(network)
         self.rescale = rescale
         """Whether a factor 1 / sqrt(width) means the width that is left, as where code reads it off a shape."""
@@ -108,7 +112,9 @@ def check(
             found = _flat(slim(*_copies(inputs)))
     except Exception as error:  # any exception from the network's own code is a verdict
         module = running[-1] if running else ""
-        return Verdict(False, float("inf"), f"the cut network fails in {module}: {_first_line(error)}", module)
+        return Verdict(
+            False, float("inf"), f"the cut network fails in {module}: {_first_line(error)}", module
+        )
     verdict = Verdict(False, float("inf"))
     for rescale in (False, True):
         try:
@@ -125,12 +131,18 @@ def check(
 
 def _compare(found: list[Tensor], expected: list[Tensor]) -> Verdict:
     if [t.shape for t in found] != [t.shape for t in expected]:
-        return Verdict(False, float("inf"), f"output shape {[tuple(t.shape) for t in found]} instead of the original")
+        return Verdict(
+            False, float("inf"), f"output shape {[tuple(t.shape) for t in found]} instead of the original"
+        )
     scale = max((float(t.abs().max()) for t in expected if t.numel()), default=0.0)
-    gap = max((float((a - b).abs().max()) for a, b in zip(found, expected, strict=True) if a.numel()), default=0.0)
+    gap = max(
+        (float((a - b).abs().max()) for a, b in zip(found, expected, strict=True) if a.numel()), default=0.0
+    )
     difference = gap / scale if scale > 0 else gap
     equal = difference <= TOLERANCE  # False for NaN
-    return Verdict(equal, difference, "" if equal else f"outputs differ by {difference:.1e} of their largest value")
+    return Verdict(
+        equal, difference, "" if equal else f"outputs differ by {difference:.1e} of their largest value"
+    )
 
 
 def rehearsal_copy(network: nn.Module, seed: int = 0) -> nn.Module:
@@ -171,7 +183,11 @@ class _Doubles(TorchDispatchMode):
     """Keeps a run in float64 where the network's own code asks for less."""
 
     def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         del types
         kwargs = dict(kwargs or {})

@@ -50,6 +50,20 @@ class Product:
 
 
 @dataclass(frozen=True)
+class Event:
+    """An operator as it ran, for naming what channels are used for."""
+
+    name: str
+    labels: tuple[Label, ...]
+    """Of its tensor arguments, in order."""
+    shapes: tuple[tuple[int, ...], ...]
+    out: tuple[int, ...]
+    """Shape of its first result."""
+    numbers: tuple[int | None, ...]
+    """Its positional arguments that are integers, in their places."""
+
+
+@dataclass(frozen=True)
 class Unknown:
     """An operator without a rule: the channels that it touched are pinned."""
 
@@ -80,6 +94,7 @@ class Trace:
     normalised: list[Tensor] = field(default_factory=list)
     """Atoms over which statistics run."""
     unknown: list[Unknown] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     """How often each operator has run."""
 
@@ -161,6 +176,9 @@ class Call:
 class Tracer(TorchDispatchMode):
     """Labels every tensor of a run; the rules in `espalier.channels.rules` say how."""
 
+    recording = True
+    """Whether events are kept."""
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         from espalier.channels.rules import find_rule
@@ -198,7 +216,11 @@ class Tracer(TorchDispatchMode):
         )
 
     def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         del types
         kwargs = kwargs or {}
@@ -226,19 +248,36 @@ class Tracer(TorchDispatchMode):
             for factor in self.label(tensor):
                 self.trace.atoms.pin(factor, "not used in the traced run")
 
-    def _apply_rule(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
+    def _apply_rule(
+        self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
+    ) -> None:
         call = Call(name, func, args, kwargs, out, self)
         rule = self.find_rule(name, func)
         if rule is None:
             self.trace.unknown.append(Unknown(func._schema.name, self.module, _user_line()))
             for tensor in call.tensors():
-                call.pin(call.label(tensor), f"operator without a rule: {name} in {self.module or 'the network'}")
+                call.pin(
+                    call.label(tensor), f"operator without a rule: {name} in {self.module or 'the network'}"
+                )
         elif call.outputs():
+            if self.recording:
+                self.trace.events.append(_event(call))
             rule(call)
 
 
+def _event(call: Call) -> Event:
+    tensors = call.tensors()
+    return Event(
+        call.name,
+        tuple(call.label(t) for t in tensors),
+        tuple(tuple(t.shape) for t in tensors),
+        tuple(call.outputs()[0].shape),
+        tuple(a if isinstance(a, int) else None for a in call.args),
+    )
+
+
 def operator_name(func: Any) -> str:
-    """"aten::view" as "view"; custom operators keep their namespace."""
+    """ "aten::view" as "view"; custom operators keep their namespace."""
     return func._schema.name.removeprefix("aten::")
 
 

@@ -80,7 +80,15 @@ def _group(group: ChannelGroup) -> dict[str, Any]:
 def show(network: Network, found: Channels, cost: Cost, console: Console) -> None:
     """Print the groups, then what the network costs."""
     table = Table(
-        "Group", "Channels", "Members", "Status", "Why", box=None, header_style="bold", pad_edge=False
+        "Group",
+        "Channels",
+        "Members",
+        "Pattern",
+        "Status",
+        "Why",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
     )
     for column in (1, 2):
         table.columns[column].justify = "right"
@@ -88,8 +96,8 @@ def show(network: Network, found: Channels, cost: Cost, console: Console) -> Non
         group = alike[0]
         status = f"[{STYLES.get(group.status, '')}]{group.status}[/]"
         name = escape(group.name) + (f" [dim]and {len(alike) - 1} alike[/]" if len(alike) > 1 else "")
-        why = escape(group.reason or group.pattern)
-        table.add_row(name, str(group.channels), str(len(group.members)), status, why)
+        counts = str(group.channels), str(len(group.members))
+        table.add_row(name, *counts, group.pattern, status, escape(group.reason))
     console.print(table)
     for unknown in found.unknown:
         console.print(f"[yellow]unknown:[/] {escape(str(unknown))}")
