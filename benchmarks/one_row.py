@@ -1,0 +1,204 @@
+"""One network, one tool, one process: python benchmarks/one_row.py espalier|torch-pruning ROW [--onnx]
+
+Prints what was measured as one line of JSON. Times are processor seconds of one thread.
+"""
+
+import argparse
+import copy
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rows import ROWS, Row, grown
+from torch import Tensor, nn
+
+from espalier import allocation, channels, importance, surgery
+from espalier.costs import count
+from espalier.networks import file
+from espalier.networks.load import load
+from espalier.networks.network import Network
+from espalier.networks.prepare import prepare
+
+SMALL = (24, 32)
+"""Height and width of the image that both tools trace with, where the network takes it."""
+COUNTED = (64, 64)
+"""Height and width of the input at which MACs are counted and outputs compared."""
+RATIO = 0.5
+
+
+def timed(what: Callable[[], Any]) -> tuple[float, Any]:
+    """Processor seconds, and the result."""
+    begin = time.process_time()
+    result = what()
+    return round(time.process_time() - begin, 3), result
+
+
+def espalier(row: Row, onnx: bool) -> dict[str, Any]:
+    """Trace, prove, halve every group, reload in a fresh process."""
+    torch.manual_seed(0)
+    network = prepare(load(row.reference))
+    example = network.encode(channels.sample_inputs(3, *SMALL))
+    graph, _ = timed(lambda: channels.analyse(network.body, example, prove=False))
+    whole, found = timed(lambda: channels.analyse(network.body, example))
+    result: dict[str, Any] = {"graph_s": graph, "analyse_s": whole, "share": found.share}
+    result["unknown"] = sorted({unknown.operator for unknown in found.unknown})
+    result["rigid"] = {g.name: g.reason for g in found.groups if g.status == "rigid"}
+    scores = importance.scores("l2", network.body, found.prunable, seed=0)
+    kept = allocation.allocate(found, scores, allocation.Budget("ratio", RATIO), by="uniform")
+    verdict = found.check(kept)
+    result |= {"proven": verdict.equal, "difference": verdict.difference, "reason": verdict.reason}
+    smaller = copy.deepcopy(network)
+    smaller.plans = (found.plan(kept),)
+    surgery.apply_(smaller.body, smaller.plans[0])
+    result |= reductions(network, smaller)
+    result["reload"] = reload_difference(smaller)
+    return result | ({"onnx": onnx_difference(smaller)} if onnx else {})
+
+
+def reductions(dense: Network, pruned: Network) -> dict[str, Any]:
+    """Counts before and after, and whether the pruned network still enlarges by its scale."""
+    before, after = count(dense, COUNTED), count(pruned, COUNTED)
+    with torch.no_grad():
+        shape = pruned(image()).shape
+    return {
+        "runs": shape == (1, 3, *(side * dense.scale for side in COUNTED)),
+        "params": [before.params, after.params],
+        "macs": [before.macs, after.macs],
+    }
+
+
+def image() -> Tensor:
+    return channels.sample_inputs(3, *COUNTED, seed=1)
+
+
+def reload_difference(network: Network) -> float:
+    """Largest difference after saving, and loading in a fresh process."""
+    with tempfile.TemporaryDirectory() as folder:
+        saved, answer = Path(folder) / "network.safetensors", Path(folder) / "answer.pt"
+        file.save(network, saved)
+        code = (
+            "import sys, torch; torch.set_num_threads(1); sys.path.insert(0, sys.argv[3]); import one_row as r;"
+            "net = r.load(sys.argv[1]); torch.set_grad_enabled(False); torch.manual_seed(0);"
+            "torch.save(net(r.image()), sys.argv[2])"
+        )
+        command = [sys.executable, "-c", code, str(saved), str(answer), str(Path(__file__).parent)]
+        subprocess.run(command, check=True, capture_output=True)
+        torch.manual_seed(0)
+        with torch.no_grad():
+            return float((torch.load(answer, weights_only=True) - network(image())).abs().max())
+
+
+def onnx_difference(network: Network) -> float | str:
+    """Largest difference of the exported network in onnxruntime, relative to the largest output, or what failed."""
+    import onnxruntime
+
+    example = network.encode(image())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        try:
+            torch.onnx.export(
+                network.body, (example.clone(),), path, dynamo=True, external_data=False, verbose=False
+            )
+            session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            found = session.run(None, {session.get_inputs()[0].name: example.numpy()})[0]
+        except Exception as error:  # exporters raise whatever they like
+            return explained(error)
+    with torch.no_grad():
+        expected = network.body(example.clone())
+    expected = expected[0] if isinstance(expected, tuple | list) else expected
+    return float((torch.from_numpy(found) - expected).abs().max() / expected.abs().max())
+
+
+def torch_pruning(row: Row) -> dict[str, Any]:
+    """As its README says: a magnitude pruner that leaves out the layers with three outputs."""
+    import torch_pruning as tp  # pyright: ignore[reportMissingImports]
+
+    torch.manual_seed(0)
+    network = prepare(load(row.reference)) if row.prepared else load(row.reference)
+    example = network.encode(channels.sample_inputs(3, *SMALL))
+    dense = copy.deepcopy(network)
+    result: dict[str, Any] = {}
+    stage = "graph"
+    try:
+        body = copy.deepcopy(network.body)
+        result["graph_s"], _ = timed(lambda: tp.DependencyGraph().build_dependency(body, example.clone()))
+        stage = "pruner"
+        large = network.encode(image())
+        result["analyse_large_s"], _ = timed(lambda: magnitude_pruner(copy.deepcopy(network.body), large))
+        result["analyse_s"], pruner = timed(lambda: magnitude_pruner(network.body, example))
+        stage = "step"
+        pruner.step()
+        stage = "forward"
+        result |= reductions(dense, network)
+        result["reload"] = fresh_state(dense.body, network.body)
+    except Exception as error:  # a third party's code on a third party's network
+        result |= {"runs": False, "reason": f"{stage}: {explained(error)}"}
+    return result
+
+
+def magnitude_pruner(body: nn.Module, example: Tensor) -> Any:
+    import torch_pruning as tp  # pyright: ignore[reportMissingImports]
+
+    layers = (m for m in body.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear))
+    return tp.pruner.MetaPruner(
+        body,
+        example.clone(),
+        importance=tp.importance.GroupMagnitudeImportance(p=2),
+        pruning_ratio=RATIO,
+        ignored_layers=[
+            m for m in layers if (m.out_features if isinstance(m, nn.Linear) else m.out_channels) == 3
+        ],
+    )
+
+
+def fresh_state(dense: nn.Module, pruned: nn.Module) -> bool:
+    """Whether the architecture's own class takes the pruned weights."""
+    try:
+        dense.load_state_dict(pruned.state_dict())
+    except RuntimeError:
+        return False
+    return True
+
+
+def explained(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+
+
+def growth(name: str) -> dict[str, Any]:
+    """Time to analyse "SwinIR 4": SwinIR with four times the blocks."""
+    family, times = name.rsplit(" ", 1)
+    network = load(grown(family, int(times)))
+    example = network.encode(channels.sample_inputs(3, *SMALL))
+    seconds, found = timed(lambda: channels.analyse(network.body, example))
+    return {
+        "analyse_s": seconds,
+        "groups": len(found.groups),
+        "params": sum(p.numel() for p in network.parameters()),
+    }
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tool", choices=["espalier", "torch-pruning", "growth"])
+    parser.add_argument("row")
+    parser.add_argument("--onnx", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.tool == "growth":
+        result = growth(arguments.row)
+    else:
+        row = next(row for row in ROWS if row.name == arguments.row)
+        result = espalier(row, arguments.onnx) if arguments.tool == "espalier" else torch_pruning(row)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The tables of docs/ from benchmarks/results/: python benchmarks/tables.py"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+DOCS = Path(__file__).parent.parent / "docs"
+RESULTS = Path(__file__).parent / "results"
+
+ARCHITECTURES = """\
+# 37 architectures
+
+Every network as its class makes it, with random weights, half of the channels of every group removed (the same
+share everywhere), **no hint given**. MACs are counted on the network that was cut, for a 64 × 64 input (or the
+next size that the network takes). Written by `benchmarks/architectures.py`; {versions}.
+
+- **graph**: tracing and grouping; **analyse**: that and the proof of every group. For Torch-Pruning (TP), the graph,
+  and the construction of its pruner (graph included). Processor seconds of one thread, both at a {small} image.
+- **MACs**, **params**: how many times fewer. Halving every width gives 4× at most, less what is tied to the image's
+  three colours.
+- **proof**: largest difference between the cut network and the whole one whose cut channels contribute nothing, in
+  float64, relative to the largest output.
+- **in groups**: share of the parameters that lie in proven groups.
+- **reload**: largest difference of the output after saving, and loading in a fresh process.
+- **TP**: `MetaPruner` with `GroupMagnitudeImportance`, the layers of three outputs ignored, as its README shows.
+  It reloads from no state_dict: the class it came from makes the unpruned sizes.
+
+{summary}
+
+{table}
+
+## What stopped Torch-Pruning
+
+{failures}
+
+## Growing networks
+
+Processor seconds of `analyse` (trace, groups and proof) when the number of blocks doubles.
+
+{growth}
+"""
+
+
+def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table whose columns but the first are aligned right."""
+    head = list(header)
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def times_fewer(pair: Any) -> str:
+    return f"{pair[0] / pair[1]:.2f}×" if pair else "-"
+
+
+def seconds(value: Any) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def number(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return "-" if value is None else "fails"
+    return "0" if value == 0 else f"{value:.0e}"
+
+
+def write_architectures(results: Mapping[str, Any], path: Path) -> None:
+    """The survey as a page."""
+    rows = results["rows"]
+    onnx = any("onnx" in row.get("espalier", {}) for row in rows.values())
+    header = ["network", "graph s", "analyse s", "MACs", "params", "proof", "in groups", "reload"]
+    header += ["ONNX"] if onnx else []
+    header += ["TP graph s", "TP pruner s", "TP MACs"]
+    text = ARCHITECTURES.format(
+        versions=", ".join(f"{name} {version}" for name, version in results.get("versions", {}).items()),
+        small="24 × 32",
+        summary=summary(rows),
+        table=markdown(header, (architecture(name, row, onnx) for name, row in rows.items())),
+        failures=failures(rows),
+        growth=growth(results["growth"]),
+    )
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def architecture(name: str, row: Mapping[str, Any], onnx: bool) -> list[str]:
+    ours, theirs = row.get("espalier", {}), row.get("torch-pruning", {})
+    cells = [name, seconds(ours.get("graph_s")), seconds(ours.get("analyse_s"))]
+    if ours.get("runs"):
+        proof = number(ours["difference"]) if ours["proven"] else f"**no**: {ours['reason']}"
+        cells += [times_fewer(ours["macs"]), times_fewer(ours["params"]), proof, f"{ours['share']:.1%}"]
+        cells += [number(ours["reload"])]
+    else:
+        cells += ["**fails**", "-", "-", "-", "-"]
+    cells += [number(ours.get("onnx"))] if onnx else []
+    outcome = times_fewer(theirs["macs"]) if theirs.get("runs") else "fails" if theirs else "not run"
+    return [*cells, seconds(theirs.get("graph_s")), seconds(theirs.get("analyse_s")), outcome]
+
+
+def summary(rows: Mapping[str, Any]) -> str:
+    ours = [row["espalier"] for row in rows.values() if "espalier" in row]
+    theirs = [row["torch-pruning"] for row in rows.values() if "torch-pruning" in row]
+    whole = [o for o in ours if o.get("runs") and o["proven"] and o["reload"] == 0]
+    lines = [
+        f"Espalier: {len(whole)} of {len(rows)} run, proven, and reload to the same output; "
+        f"{reaching(ours)} reach 3.5× fewer MACs; slowest analysis {max(o.get('analyse_s', 0) for o in ours):.1f} s."
+    ]
+    if theirs:
+        lines += [
+            f"Torch-Pruning: {sum(bool(t.get('runs')) for t in theirs)} of {len(theirs)} run; "
+            f"{reaching(theirs)} reach 3.5×."
+        ]
+    small, large = ratios(rows, "analyse_s"), ratios(rows, "analyse_large_s")
+    if small and large:
+        lines += [
+            f"Analysis with proof over the construction of its pruner, median of {len(small)} networks: "
+            f"{median(small):.2f} where both trace the small image, {median(large):.2f} where it traces 64 × 64."
+        ]
+    return "\n".join(lines)
+
+
+def ratios(rows: Mapping[str, Any], key: str) -> list[float]:
+    """Our time over Torch-Pruning's, wherever its pruner could be made."""
+    pairs = ((row.get("espalier", {}), row.get("torch-pruning", {})) for row in rows.values())
+    return [o["analyse_s"] / max(t[key], 1e-3) for o, t in pairs if "analyse_s" in o and key in t]
+
+
+def reaching(results: Iterable[Mapping[str, Any]]) -> int:
+    return sum(bool(r.get("runs")) and r["macs"][0] / r["macs"][1] >= 3.5 for r in results)
+
+
+def failures(rows: Mapping[str, Any]) -> str:
+    found = [
+        [name, row["torch-pruning"].get("reason", "the output has another size").replace("|", "/")]
+        for name, row in rows.items()
+        if not row.get("torch-pruning", {"runs": True}).get("runs")
+    ]
+    lines = ["| " + " | ".join(line) + " |" for line in [["network", "why"], ["---", "---"], *found]]
+    return "\n".join(lines)
+
+
+def growth(results: Mapping[str, Any]) -> str:
+    rows = [
+        [family, *(seconds(r.get("analyse_s")) for r in found.values())] for family, found in results.items()
+    ]
+    times = next(iter(results.values()), {})
+    return markdown(["blocks", *(f"{k}×" for k in times)], rows)
+
+
+if __name__ == "__main__":
+    stored = json.loads((RESULTS / "architectures.json").read_text(encoding="utf-8"))
+    write_architectures(stored, DOCS / "architectures.md")
