@@ -23,6 +23,10 @@ Check = Callable[[Kept, Frozen], tuple[Verdict, PrunePlan]]
 """Proves one cut with some attributes frozen; gives the plan that it tried as well."""
 
 
+TRIALS = 150
+"""How often the thorough search may cut and compare before it gives up on what is left."""
+
+
 class Solver:
     """Proves the groups of one network.
 
@@ -36,6 +40,7 @@ class Solver:
         self.types = types
         self.failed: dict[str, tuple[Unit, Verdict]] = {}
         self.frozen: Frozen = frozenset()
+        self.trials = 0
 
     def solve(self, groups: Sequence[ChannelGroup]) -> list[ChannelGroup]:
         """The groups with their status, and with new ties where only a common share is right."""
@@ -66,6 +71,9 @@ class Solver:
 
     def verdict(self, units: Sequence[Unit]) -> Verdict | None:
         """What is wrong with cutting these units together; None if nothing."""
+        self.trials += 1
+        if self.trials > TRIALS:
+            return Verdict(False, float("inf"), f"not proven within {TRIALS} trials")
         found, _ = self.check(random_cut(units, self.rng), self.frozen)
         return None if found.equal else found
 
