@@ -15,7 +15,7 @@ NETWORK = "edsr_x2.safetensors"
 
 
 def command(
-    *, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("runs/demo"), recover: int = 300
+    *, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("runs/demo"), recover: int = 200
 ) -> None:
     """Compress a small bundled network on bundled photographs, offline, in minutes.
 

@@ -1,0 +1,46 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from espalier import cli
+from espalier.recipes import demo
+from espalier.report import folder
+
+NETWORK = Path(demo.__file__).parents[1] / "demo" / demo.NETWORK
+
+
+def test_the_bundled_network_is_small() -> None:
+    assert NETWORK.stat().st_size <= 2_000_000
+
+
+def test_the_demo_runs_offline_and_shows_every_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise AssertionError("the demo reached for the network")
+
+    monkeypatch.setattr("socket.socket.connect", no_network)
+    monkeypatch.setattr("espalier.recipes.measure.SECONDS", 0.0)
+    monkeypatch.setattr("espalier.recipes.measure.HEAVY", 5e9)
+    out = tmp_path / "demo"
+    monkeypatch.setattr(sys, "argv", ["espalier", "demo", "--out", str(out), "--recover", "2"])
+    cli.main()
+    shown = capsys.readouterr().out
+    assert all(row in shown for row in ("bicubic", "dense", "pruned", "recovered"))
+    assert "49." in shown or "50." in shown
+    rows = json.loads((out / "metrics.json").read_text())["rows"]
+    assert rows["dense"]["mean"]["psnr"] > rows["bicubic"]["mean"]["psnr"] + 1
+    assert rows["pruned"]["mean"]["psnr"] < rows["dense"]["mean"]["psnr"]
+    assert (out / folder.PAGE).is_file()
+    with Image.open(out / "comparison.png") as sheet:
+        assert sheet.width > 1000
+
+
+@pytest.mark.slow
+def test_recovery_wins_back_most_of_what_pruning_lost(tmp_path: Path) -> None:
+    rows = json.loads((demo.demo(tmp_path / "demo", 200) / "metrics.json").read_text())["rows"]
+    dense, pruned, recovered = (rows[name]["mean"]["psnr"] for name in ("dense", "pruned", "recovered"))
+    assert dense - recovered < 0.3 * (dense - pruned)
