@@ -20,12 +20,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from espalier.data import PackedImages, Patches, pack
 from espalier.networks.load import load
-from espalier.training import TrainSettings, fit
+from espalier.training import Point, TrainSettings, fit
 
 BATCH, PATCH, SCALE = 8, 24, 2
 NETWORK = "edsr(scale=2, blocks=4, channels=32, peak=1.0)"
-Rate = float
-"""Steps per second."""
+WARM = 5
+"""Steps before the clock starts."""
+Rate = tuple[float, float]
+"""Steps per second of the wall clock, and per second of this process's processor time."""
 
 
 class Cached:
@@ -62,18 +64,40 @@ def minimal(batches: Iterator[tuple[Tensor, Tensor]], steps: int) -> Rate:
     network = load(NETWORK).train()
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizer = torch.optim.Adam(network.parameters(), 1e-4)
-    began = time.perf_counter()
-    for lr, hr in itertools.islice(batches, steps):
+    clock = Clock()
+    for step, (lr, hr) in enumerate(itertools.islice(batches, steps), start=1):
         optimizer.zero_grad()
         output = network(lr.contiguous(memory_format=torch.channels_last))
         nn.functional.l1_loss(output, hr).backward()
         optimizer.step()
-    return steps / (time.perf_counter() - began)
+        if step in (WARM, steps):
+            clock.note(step)
+    return clock.rate()
 
 
 def ours(batches: Cached | Patches, steps: int) -> Rate:
-    settings = TrainSettings(steps=steps, batch=BATCH, patch=PATCH, log_every=steps, schedule="constant")
-    return steps / fit(load(NETWORK), batches, settings, progress=False).seconds
+    clock = Clock()
+    settings = TrainSettings(steps=steps, batch=BATCH, patch=PATCH, log_every=WARM, schedule="constant")
+
+    def listener(point: Point) -> None:
+        clock.note(point.step)
+
+    fit(load(NETWORK), batches, settings, progress=False, listeners=[listener])
+    return clock.rate()
+
+
+class Clock:
+    """Steps per second of the wall clock and of processor time, between the first and the last note."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[int, float, float]] = []
+
+    def note(self, step: int) -> None:
+        self.notes.append((step, time.perf_counter(), time.process_time()))
+
+    def rate(self) -> Rate:
+        (first, *begun), (last, *ended) = self.notes[0], self.notes[-1]
+        return (last - first) / (ended[0] - begun[0]), (last - first) / (ended[1] - begun[1])
 
 
 def alternating(runs: dict[str, Callable[[], Rate]], rounds: int) -> dict[str, list[Rate]]:
@@ -93,13 +117,19 @@ def decode(images: PackedImages, folder: Path) -> None:
         Image.fromarray(images.hr(index).permute(1, 2, 0).numpy()).save(folder / f"{index:04d}.png")
 
 
+def shares(values: list[float]) -> str:
+    """Median and quartiles."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:.3f} ({low:.3f}..{high:.3f})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/sets/BSDS500/train"))
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=15)
     given = parser.parse_args()
     torch.set_num_threads(1)
     images = pack(given.data, SCALE)
@@ -120,11 +150,9 @@ def main() -> None:
         f"{NETWORK}, batch {BATCH}, {PATCH}x{PATCH}, {torch.get_num_threads()} thread, {given.rounds} rounds"
     )
     for name, values in rates.items():
-        shares = [value / reference for value, reference in zip(values, base)]
-        spread = f"{min(shares):.3f}..{max(shares):.3f}"
-        print(
-            f"{name:42} {statistics.median(values):7.2f} steps/s   {statistics.median(shares):.3f} ({spread})"
-        )
+        wall, processor = ([v[i] / b[i] for v, b in zip(values, base)] for i in (0, 1))
+        speed = statistics.median(value[0] for value in values)
+        print(f"{name:42} {speed:7.2f} steps/s   {shares(wall)}   processor time {shares(processor)}")
 
 
 if __name__ == "__main__":

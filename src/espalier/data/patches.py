@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ class Patches:
                 f" {self.size * self.images.scale} pixels a side in HR; give larger images or smaller patches"
             )
 
-    @property
+    @cached_property
     def positions(self) -> np.ndarray:
         """Running sum over the images of the places a patch can take; images that are too small have none."""
         height, width = self.images.places[:, 4] - self.size + 1, self.images.places[:, 5] - self.size + 1

@@ -36,11 +36,12 @@ class Task:
 def train_step(session: Session, task: Task) -> dict[str, Tensor]:
     """Run all hooks of one step and count it; gives the weighted losses by name, and their sum as "total"."""
     step, method, optimizer, settings = session.step, session.method, session.optimizer, session.settings
-    torch.manual_seed((settings.seed * 1_000_003 + step) * 4093 + session.workers.rank)
+    _seed((settings.seed * 1_000_003 + step) * 4093 + session.workers.rank, session.device)
     for group in optimizer.param_groups:
         group["lr"] = rate(settings, step, session.workers.count) * session.plateau.factor
     method.before_step(step)
-    session.network.train()
+    if not session.network.training:  # a validation has just been
+        session.network.train()
     optimizer.zero_grad()
     losses = _accumulate(session, task)
     session.scaler.unscale_(optimizer)
@@ -58,6 +59,13 @@ def train_step(session: Session, task: Task) -> dict[str, Tensor]:
     if session.ema is not None:
         session.ema.update(session.network, session.step)
     return losses
+
+
+def _seed(number: int, device: torch.device) -> None:
+    """Every random choice of a step follows from its number; `torch.manual_seed` itself takes a millisecond."""
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(number)
 
 
 def _accumulate(session: Session, task: Task) -> dict[str, Tensor]:
