@@ -29,6 +29,9 @@ from espalier.report.summary import sentence
 from espalier.report.write import write
 from espalier.training.device import images_on, pick
 
+PRUNED = "checkpoints/pruned.safetensors"
+"""The network as recovery finds it, kept until the run has ended."""
+
 
 class CompressSettings(BaseModel):
     """All that a compression depends on, as `config.yaml` keeps it."""
@@ -123,14 +126,14 @@ def compress(reference: str, data: Path, out: Path, settings: CompressSettings) 
     request = _request(settings)
     dense = opened(reference, settings.scale).to(pick(settings.device))
     material = _material(data, settings, dense.scale)
-    if settings.resume and _interrupted(out):
-        pruned = load(out / folder.NETWORK).to(pick(settings.device))
+    if settings.resume and (out / PRUNED).is_file():
+        pruned = load(out / PRUNED).to(pick(settings.device))
     else:
         run.begin(out, _kept_settings(reference, data, settings), overwrite=settings.overwrite)
         say(f"pruning {dense.name} ×{dense.scale} to {settings.budget}")
         pruned = prune(dense, request, material.train)
         write_text(out / folder.PLAN, pruned.plans[-1].to_json())
-        file.save(pruned, out / folder.NETWORK)
+        file.save(pruned, out / (PRUNED if settings.recover else folder.NETWORK))
     run.write_json(
         out / folder.COST, measure.costs({"dense": dense, "pruned": pruned}, timed=settings.timing)
     )
@@ -144,11 +147,6 @@ def compress(reference: str, data: Path, out: Path, settings: CompressSettings) 
         versions |= after
     _finish(out, dense.name, quality, material, versions)
     return out
-
-
-def _interrupted(out: Path) -> bool:
-    """Whether the pruned network waits there, and a recovery has begun."""
-    return (out / folder.NETWORK).is_file() and (out / "checkpoints").is_dir()
 
 
 def _request(settings: CompressSettings) -> Request:
