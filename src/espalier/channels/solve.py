@@ -7,7 +7,7 @@ while the failure moves on to modules of other types. Groups that are right alon
 the first of those that they contradict, all blocks of a kind at once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -63,6 +63,8 @@ class Solver:
     def one_by_one(self, units: list[Unit]) -> list[Unit]:
         """The thorough way, where one tie does not do."""
         good = self.bisect(units)
+        if self.frozen:  # what passed before an attribute was frozen must pass again
+            good = self.together([], good)
         tried = -1
         while self.failed and len(self.failed) != tried:
             tried = len(self.failed)
@@ -79,7 +81,7 @@ class Solver:
 
     def joined_verdict(self, units: Sequence[Unit]) -> Verdict | None:
         """As `verdict`, but freezes attributes of the failing module or of those around it while that gets further."""
-        kept = random_cut(units, self.rng)
+        kept, before = random_cut(units, self.rng), self.frozen
         found, plan = self.check(kept, self.frozen)
         while not found.equal and found.module:
             place = self.types.get(found.module, "")
@@ -87,9 +89,12 @@ class Solver:
             followed = {(self.types.get(r.module, ""), r.attribute) for r in plan.relinks}
             further = self._freezing(kept, place, sorted(f for f in followed if f[0] in around))
             if further is None:
-                return found
+                break
             found, plan = further
-        return None if found.equal else found
+        if found.equal:
+            return None
+        self.frozen = before
+        return found
 
     def _freezing(
         self, kept: Kept, place: str, attributes: Sequence[tuple[str, str]]
