@@ -132,3 +132,13 @@ def test_alone_nothing_is_exchanged() -> None:
 @pytest.mark.parametrize("rank", [0, 1])
 def test_only_the_first_writes(rank: int) -> None:
     assert Workers(rank, 2).writes == (rank == 0)
+
+
+def test_gradients_that_some_workers_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second worker is played: it has gradients of 3 for the first two parameters, none for the third."""
+    here = [torch.nn.Parameter(torch.zeros(2)) for _ in range(3)]
+    here[0].grad = torch.ones(2)
+    there = torch.tensor([3.0, 3.0, 3.0, 3.0, 0.0, 0.0, 1.0, 1.0, 0.0])
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: tensor.add_(there))
+    Workers(0, 2).average_gradients_(here)
+    assert [None if p.grad is None else p.grad.tolist() for p in here] == [[2.0, 2.0], [1.5, 1.5], None]

@@ -1,5 +1,7 @@
 """Why training stopped."""
 
+from pathlib import Path
+
 from espalier.errors import EspalierError
 
 
@@ -9,3 +11,8 @@ class TrainingError(EspalierError):
 
 class Interrupted(TrainingError):
     """A person pressed Ctrl-C; the state is saved where there is a run folder."""
+
+    def __init__(self, step: int, folder: Path | None) -> None:
+        saved = f"saved in {folder}: go on with the same command and --resume"
+        nothing = "nothing is saved, as no run folder was given"
+        super().__init__(f"stopped after step {step}; {saved if folder else nothing}")

@@ -10,9 +10,7 @@ import torch
 from torch import nn
 
 from espalier.data.packed import PackedImages
-from espalier.data.patches import Patches
 from espalier.errors import OutputError
-from espalier.losses import terms
 from espalier.methods.protocol import Idle, Method
 from espalier.training.distributed import current
 from espalier.training.errors import Interrupted, TrainingError
@@ -22,7 +20,7 @@ from espalier.training.log import History, Listener, Log, Point
 from espalier.training.progress import Show, shown
 from espalier.training.session import Session, begin
 from espalier.training.settings import TrainSettings
-from espalier.training.step import Batches, Task, train_step
+from espalier.training.step import Batches, Task, task, train_step
 from espalier.training.validation import Validation
 from espalier.training.watch import Watch
 
@@ -62,7 +60,7 @@ def fit(
         TrainingError: nothing to train on or for, a loss that is not finite, a run folder in use.
         Interrupted: Ctrl-C; the state is saved.
     """
-    task, workers = _task(images, settings, teacher), current()
+    chosen, workers = task(images, settings, teacher), current()
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng())
         folder = stack.enter_context(opened(run, resume=resume, writes=workers.writes)) if run else None
@@ -75,18 +73,9 @@ def fit(
         show = stack.enter_context(bar)
         request = stack.enter_context(watched())
         session.method.ready(session.context())
-        seconds = _steps(_Run(session, task, validate, folder, log, show, request))
+        seconds = _steps(_Run(session, chosen, validate, folder, log, show, request))
         session.finish()
     return History(tuple(log.points), session.step, seconds)
-
-
-def _task(images: PackedImages | Batches, settings: TrainSettings, teacher: nn.Module | None) -> Task:
-    if isinstance(images, PackedImages):
-        images = Patches(images, settings.patch, settings.seed, settings.augment)
-    listed = terms(settings.losses, settings.loss_options)
-    if teacher is None and any(term.teacher for term in listed):
-        raise TrainingError(f"the losses {dict(settings.losses)} compare with a teacher, and there is none")
-    return Task(images, listed, None if teacher is None else teacher.eval())
 
 
 def _steps(run: _Run) -> float:
@@ -113,7 +102,7 @@ def _steps(run: _Run) -> float:
                 watch.check()
                 run.folder.save(session)
         if stop and not last:
-            raise Interrupted(_how_to_go_on(run))
+            raise Interrupted(session.step, run.folder.path if run.folder else None)
     return time.perf_counter() - began
 
 
@@ -157,10 +146,3 @@ def _explained(folder: RunFolder | None) -> Iterator[None]:
     except (TrainingError, OutputError) as error:
         where = folder.last_good() if folder else "nothing is saved, as no run folder was given"
         raise type(error)(f"{error}; {where}") from error
-
-
-def _how_to_go_on(run: _Run) -> str:
-    step, folder = run.session.step, run.folder
-    if folder is None:
-        return f"stopped after step {step}; nothing is saved, as no run folder was given"
-    return f"stopped after step {step}; saved in {folder.path}: go on with the same command and --resume"

@@ -8,10 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from espalier.losses import Term
+from espalier.data.packed import PackedImages
+from espalier.data.patches import Patches
+from espalier.losses import Term, terms
 from espalier.methods.protocol import Batch
+from espalier.training.errors import TrainingError
 from espalier.training.schedule import rate
 from espalier.training.session import Session
+from espalier.training.settings import TrainSettings
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -31,6 +35,20 @@ class Task:
     batches: Batches
     terms: tuple[Term, ...]
     teacher: nn.Module | None = None
+
+
+def task(images: PackedImages | Batches, settings: TrainSettings, teacher: nn.Module | None) -> Task:
+    """Patches, losses and teacher put together.
+
+    Raises:
+        TrainingError: a loss asks for a teacher, and there is none.
+    """
+    if isinstance(images, PackedImages):
+        images = Patches(images, settings.patch, settings.seed, settings.augment)
+    listed = terms(settings.losses, settings.loss_options)
+    if teacher is None and any(term.teacher for term in listed):
+        raise TrainingError(f"the losses {dict(settings.losses)} compare with a teacher, and there is none")
+    return Task(images, listed, None if teacher is None else teacher.eval())
 
 
 def train_step(session: Session, task: Task) -> dict[str, Tensor]:
