@@ -74,7 +74,9 @@ class PrunePlan:
                 notes=data.get("notes", {}),
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise PlanError(f"this is not a pruning plan ({error!r}); expected JSON with cuts and choices") from error
+            raise PlanError(
+                f"this is not a pruning plan ({error!r}); expected JSON with cuts and choices"
+            ) from error
 
     def explain(self) -> str:
         """One line per group that lost channels, the largest cuts first."""

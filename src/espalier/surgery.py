@@ -51,7 +51,11 @@ def apply_to_optimizer_(optimizer: torch.optim.Optimizer, module: nn.Module, pla
         done.add((id(parameter), cut.dim))
         state = optimizer.state.get(parameter, {})
         for key, value in state.items():
-            if isinstance(value, Tensor) and value.ndim == parameter.ndim and value.shape[cut.dim] == cut.size:
+            if (
+                isinstance(value, Tensor)
+                and value.ndim == parameter.ndim
+                and value.shape[cut.dim] == cut.size
+            ):
                 state[key] = _select(value, cut)
 
 
@@ -65,19 +69,25 @@ def _check(module: nn.Module, tensors: Mapping[str, Tensor], plan: PrunePlan) ->
     for cut in plan.cuts:
         tensor = tensors.get(cut.tensor)
         if tensor is None:
-            raise PlanError(f"the plan cuts {cut.tensor!r}, which this network does not have; is it another network?")
+            raise PlanError(
+                f"the plan cuts {cut.tensor!r}, which this network does not have; is it another network?"
+            )
         if cut.dim >= tensor.ndim or tensor.shape[cut.dim] != cut.size:
             raise PlanError(
                 f"the plan expects {cut.tensor!r} to have {cut.size} positions on axis {cut.dim}, "
                 f"got shape {tuple(tensor.shape)}; is the network already pruned?"
             )
         if not cut.kept or min(cut.kept) < 0 or max(cut.kept) >= cut.size:
-            raise PlanError(f"the plan keeps positions outside 0..{cut.size - 1} of {cut.tensor!r}: {cut.kept}")
+            raise PlanError(
+                f"the plan keeps positions outside 0..{cut.size - 1} of {cut.tensor!r}: {cut.kept}"
+            )
     modules = dict(module.named_modules())
     for relink in plan.relinks:
         owner = modules.get(relink.module)
         if owner is None or not hasattr(owner, relink.attribute):
-            raise PlanError(f"the plan changes {relink.module}.{relink.attribute}, which this network does not have")
+            raise PlanError(
+                f"the plan changes {relink.module}.{relink.attribute}, which this network does not have"
+            )
 
 
 def _select(tensor: Tensor, cut: Cut) -> Tensor:

@@ -23,7 +23,7 @@ Keys = Callable[[Unit, dict[str, np.ndarray]], np.ndarray]
 def strategies() -> list[str]:
     """Names of all ways to spread a budget."""
     names = (info.name for info in pkgutil.iter_modules(__path__))
-    return sorted(name.rstrip("_") for name in names if name not in ("budget", "units"))
+    return sorted(name.rstrip("_") for name in names if name not in ("budget", "family", "units"))
 
 
 def strategy(name: str) -> Keys:
@@ -70,7 +70,9 @@ def allocate(
     return choose(decided, levels, scores)
 
 
-def choose(decided: Sequence[Unit], levels: Sequence[int], scores: Mapping[str, np.ndarray]) -> dict[str, list[int]]:
+def choose(
+    decided: Sequence[Unit], levels: Sequence[int], scores: Mapping[str, np.ndarray]
+) -> dict[str, list[int]]:
     """The channels with the highest scores, as many as each unit's level says; whole groups are left out."""
     kept = {}
     for unit, level in zip(decided, levels, strict=True):
@@ -141,7 +143,9 @@ class _Search:
             )
         while low < high:
             middle = (low + high) // 2
-            low, high = (low, middle) if self._cost(self._after(steps[:middle])) <= limit else (middle + 1, high)
+            low, high = (
+                (low, middle) if self._cost(self._after(steps[:middle])) <= limit else (middle + 1, high)
+            )
         return low
 
 

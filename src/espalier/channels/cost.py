@@ -9,7 +9,7 @@ from torch import nn
 
 from espalier.channels.atoms import Classes
 from espalier.channels.groups import ChannelGroup
-from espalier.channels.trace import Trace
+from espalier.channels.records import Trace
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class CostModel:
         return replace(self, macs=self.macs.with_weights(self.macs.weights * np.array(factors)))
 
     @staticmethod
-    def build(network: nn.Module, trace: Trace, classes: Classes, groups: Sequence[ChannelGroup]) -> "CostModel":
+    def build(
+        network: nn.Module, trace: Trace, classes: Classes, groups: Sequence[ChannelGroup]
+    ) -> "CostModel":
         group_of = np.full(len(classes.root) + 1, len(groups))
         for k, group in enumerate(groups):
             group_of[group.classes] = k

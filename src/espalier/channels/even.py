@@ -11,7 +11,7 @@ from torch import Tensor
 from espalier.channels.atoms import ALIVE, Classes
 from espalier.channels.groups import ChannelGroup, find_groups
 from espalier.channels.labels import varying
-from espalier.channels.trace import Trace
+from espalier.channels.records import Trace
 from espalier.channels.units import units_of
 
 

@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from espalier.channels import proof
 from espalier.channels.atoms import Classes
 from espalier.channels.cost import CostModel
 from espalier.channels.even import even_groups
 from espalier.channels.groups import ChannelGroup
 from espalier.channels.lowering import Frozen, Kept, dead_classes, lower
 from espalier.channels.patterns import named
+from espalier.channels.proof import Verdict, rehearsal_copy
+from espalier.channels.proof import check as check_cut
+from espalier.channels.records import Trace, Unknown
 from espalier.channels.solve import Check, Solver
-from espalier.channels.trace import Trace, Unknown, trace
+from espalier.channels.trace import trace
 from espalier.plan import PrunePlan
 
 
@@ -68,15 +70,15 @@ class Channels:
         """
         return lower(self.network, self.trace, self.groups, self.classes, kept, self.frozen)
 
-    def check(self, kept: Kept, network: nn.Module | None = None) -> proof.Verdict:
+    def check(self, kept: Kept, network: nn.Module | None = None) -> Verdict:
         """Prove one cut: the cut network against the masked one, in float64.
 
         Args:
-            network: a `proof.rehearsal_copy` to use; made if absent.
+            network: a `rehearsal_copy` to use; made if absent.
         """
-        rehearsal = proof.rehearsal_copy(self.network) if network is None else network
+        rehearsal = rehearsal_copy(self.network) if network is None else network
         dead = dead_classes(self.groups, self.classes, kept)
-        return proof.check(rehearsal, self.inputs, self.plan(kept), self.classes, dead)
+        return check_cut(rehearsal, self.inputs, self.plan(kept), self.classes, dead)
 
 
 def analyse(
@@ -111,9 +113,9 @@ def analyse(
 
 def rehearsal_check(channels: Channels) -> Check:
     """`channels.check` with one float64 copy made for many cuts, and with a choice of frozen attributes."""
-    rehearsal = proof.rehearsal_copy(channels.network)
+    rehearsal = rehearsal_copy(channels.network)
 
-    def check(kept: Kept, frozen: Frozen) -> tuple[proof.Verdict, PrunePlan]:
+    def check(kept: Kept, frozen: Frozen) -> tuple[Verdict, PrunePlan]:
         trial = replace(channels, frozen=frozen)
         return trial.check(kept, rehearsal), trial.plan(kept)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from espalier.channels.atoms import ALIVE, Classes
 from espalier.channels.labels import KERNEL
-from espalier.channels.trace import Trace
+from espalier.channels.records import Trace
 
 Slot = tuple[str, int]
 """Tensor name and axis."""
@@ -67,7 +67,9 @@ def find_groups(trace: Trace, classes: Classes) -> tuple[ChannelGroup, ...]:
         name = _unique(signature[0][0], names)
         if pinned is None and _constant([slot for slot, _ in signature], trace.buffers):
             pinned = "numbers that the network was built with, not channels"
-        groups.append(_group(name, signature, members, slots, (pinned, parents), ties.get(row, -1 - len(groups))))
+        groups.append(
+            _group(name, signature, members, slots, (pinned, parents), ties.get(row, -1 - len(groups)))
+        )
     return tuple(groups)
 
 
@@ -141,7 +143,8 @@ def _group(
     pinned, parents = state
     ordered = sorted(members, key=lambda cls: slots[cls][signature[0][0]][0])
     parts = tuple(
-        Member(tensor, dim, np.array([slots[cls][tensor, dim] for cls in ordered])) for (tensor, dim), _ in signature
+        Member(tensor, dim, np.array([slots[cls][tensor, dim] for cls in ordered]))
+        for (tensor, dim), _ in signature
     )
     status, reason = "unproven", ""
     if pinned is not None:

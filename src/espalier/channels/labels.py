@@ -87,7 +87,9 @@ def drop(atoms: Atoms, factor: Tensor, dim: int, reason: str) -> Tensor | None:
     return collapse(atoms, factor, dim, reason)
 
 
-def meet(atoms: Atoms, operands: Sequence[tuple[Label, Sequence[int]]], shape: Sequence[int], reason: str) -> Label:
+def meet(
+    atoms: Atoms, operands: Sequence[tuple[Label, Sequence[int]]], shape: Sequence[int], reason: str
+) -> Label:
     """The label of an elementwise result: what meets at a position is united, with broadcasting.
 
     Args:

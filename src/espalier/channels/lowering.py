@@ -10,7 +10,7 @@ from torch import nn
 from espalier.channels.atoms import ALIVE, Classes
 from espalier.channels.groups import ChannelGroup
 from espalier.channels.labels import Label, varying
-from espalier.channels.trace import SizeUse, Trace
+from espalier.channels.records import SizeUse, Trace
 from espalier.errors import PlanError
 from espalier.plan import Choice, Cut, PrunePlan, Relink
 
@@ -36,7 +36,9 @@ def dead_classes(groups: Sequence[ChannelGroup], classes: Classes, kept: Kept) -
         if group.status == "pinned":
             raise PlanError(f"group {name!r} cannot be cut: {group.reason}")
         if not len(channels) or min(channels) < 0 or max(channels) >= group.channels:
-            raise PlanError(f"group {name!r} has channels 0..{group.channels - 1}; cannot keep {list(channels)}")
+            raise PlanError(
+                f"group {name!r} has channels 0..{group.channels - 1}; cannot keep {list(channels)}"
+            )
         gone = np.ones(group.channels, dtype=bool)
         gone[list(channels)] = False
         dead[group.classes[gone]] = True
@@ -100,7 +102,9 @@ def lower(
     cuts = tuple(_cuts(trace, classes, dead))
     relinks = tuple(_relinks(network, trace, classes, dead, frozen))
     sizes = {group.name: group.channels for group in groups}
-    choices = tuple(Choice(name, sizes[name], tuple(int(c) for c in channels)) for name, channels in kept.items())
+    choices = tuple(
+        Choice(name, sizes[name], tuple(int(c) for c in channels)) for name, channels in kept.items()
+    )
     return PrunePlan(cuts, relinks, choices)
 
 
@@ -148,7 +152,7 @@ def _places(module: nn.Module, use: SizeUse) -> Iterator[tuple[str, tuple[int, .
 
 def _spells(value: Any, sizes: tuple[int, ...]) -> bool:
     """Whether the attribute is the very list of sizes that was passed, -1 standing for any."""
-    if type(value) not in (list, tuple) or len(value) != len(sizes):
+    if not isinstance(value, list | tuple) or len(value) != len(sizes):
         return False
     return all(v in (size, -1) for v, size in zip(value, sizes, strict=True))
 
@@ -156,7 +160,7 @@ def _spells(value: Any, sizes: tuple[int, ...]) -> bool:
 def _paths(value: Any, wanted: int, depth: int = 2) -> Iterator[tuple[int, ...]]:
     if type(value) is int and value == wanted:
         yield ()
-    elif type(value) in (list, tuple) and depth and len(value) <= 64:
+    elif isinstance(value, list | tuple) and depth and len(value) <= 64:
         for k, item in enumerate(value):
             for path in _paths(item, wanted, depth - 1):
                 yield (k, *path)

@@ -56,7 +56,9 @@ def _moments(x: Tensor, mask: Tensor, dims: list[int], keepdim: bool) -> tuple[T
 
 def _dims(x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[int], bool]:
     dims = args[1] if len(args) > 1 else kwargs.get("dim")
-    dims = list(range(x.ndim)) if dims is None or dims == [] else [dims] if isinstance(dims, int) else list(dims)
+    dims = (
+        list(range(x.ndim)) if dims is None or dims == [] else [dims] if isinstance(dims, int) else list(dims)
+    )
     keepdim = kwargs.get("keepdim", args[2] if len(args) > 2 and isinstance(args[2], bool) else False)
     return [d % x.ndim for d in dims], keepdim
 
@@ -71,7 +73,9 @@ def _variance(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], mask: Te
     dims, keepdim = _dims(args[0], args, kwargs)
     count, mean, deviation = _moments(args[0], mask, dims, keepdim)
     correction = kwargs.get("correction", 1)
-    freedom = (count - (1 if correction is None else correction)).clamp(min=1)  # where all are dead: 0, not NaN
+    freedom = (count - (1 if correction is None else correction)).clamp(
+        min=1
+    )  # where all are dead: 0, not NaN
     variance = deviation * count / freedom
     name = func._schema.name
     result = variance.sqrt() if "std" in name else variance

@@ -10,7 +10,7 @@ import torch
 from espalier.channels.atoms import Classes
 from espalier.channels.groups import ChannelGroup
 from espalier.channels.labels import Label
-from espalier.channels.trace import Event, Trace
+from espalier.channels.records import Event, Trace
 
 Use = tuple[str, Label]
 """What channels are used for, and their factors."""

@@ -18,9 +18,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
 from espalier import surgery
-from espalier.channels import masked
 from espalier.channels.atoms import Classes
 from espalier.channels.labels import Label
+from espalier.channels.masked import COUNTING
+from espalier.channels.masked import call as call_without_dead
 from espalier.channels.trace import Tracer, traced_run
 from espalier.plan import PrunePlan
 
@@ -59,10 +60,10 @@ class MaskedRun(Tracer):
         self.lives = ~dead[classes.root[: self.trace.atoms.count]]
 
     def run(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if name.rstrip("_") in masked.COUNTING:
+        if name.rstrip("_") in COUNTING:
             masks = [self._mask(self.label(a)) for a in args if isinstance(a, Tensor)]
             if any(m is not None for m in masks):
-                return masked.call(func, args, kwargs, masks)
+                return call_without_dead(func, args, kwargs, masks)
         if self.rescale and name in ("mul", "div"):
             args = self._rescaled(name, args)
         return func(*args, **kwargs)
@@ -146,7 +147,7 @@ def _compare(found: list[Tensor], expected: list[Tensor]) -> Verdict:
 
 
 def rehearsal_copy(network: nn.Module, seed: int = 0) -> nn.Module:
-    """A float64 copy in evaluation mode in which constant parameters are random, so that nothing hides behind a zero."""
+    """A float64 copy in evaluation mode whose constant parameters are random: nothing hides behind a zero."""
     twin = copy.deepcopy(network).double().eval()
     generator = torch.Generator().manual_seed(seed)
     for tensor in [*twin.parameters(), *twin.buffers()]:

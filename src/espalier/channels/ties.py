@@ -16,7 +16,9 @@ Check = Callable[[Sequence[Unit]], Verdict | None]
 """What is wrong with cutting these units together; None if nothing."""
 
 
-def common_tie(units: Sequence[Unit], wrong: Verdict, types: dict[str, str], check: Check) -> list[Unit] | None:
+def common_tie(
+    units: Sequence[Unit], wrong: Verdict, types: dict[str, str], check: Check
+) -> list[Unit] | None:
     """Units, some of them joined, that are right together; None if one tie does not do it.
 
     Args:
@@ -67,6 +69,8 @@ def _loosened(loose: list[Unit], tied: list[Unit], check: Check) -> list[Unit]:
         if not rest:
             continue
         trial = [*loose, *free, rest[0].joined(rest[1:])]
-        if check(trial) is None and check(trial) is None:  # twice: the first cut may have been right by chance
+        if (
+            check(trial) is None and check(trial) is None
+        ):  # twice: the first cut may have been right by chance
             loose, tied = [*loose, *free], rest
     return [*loose, tied[0].joined(tied[1:])]

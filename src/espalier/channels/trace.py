@@ -5,9 +5,7 @@ branches are followed as they happen.
 """
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
@@ -17,160 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from espalier.channels.atoms import Atoms
+from espalier.channels.call import Call
 from espalier.channels.labels import Label, axis
-
-
-@dataclass(frozen=True)
-class SizeUse:
-    """A module used the integer `value` as the size of an axis (or of a part of it) that may be cut."""
-
-    module: str
-    value: int
-    label: Label
-    dim: int
-    start: int = 0
-    stop: int | None = None
-    attribute: str | None = None
-    """Name of the attribute that holds the integer, where the rule knows it."""
-    among: tuple[int, ...] = ()
-    """All the sizes passed at once, where `value` was one of several."""
-    place: int = 0
-    """Which of `among` it was."""
-
-
-@dataclass(frozen=True)
-class Product:
-    """A contraction, whose cost is proportional to what survives of each factor."""
-
-    call: tuple[str, int]
-    module: str
-    macs: int
-    factors: Label
-
-
-@dataclass(frozen=True)
-class Event:
-    """An operator as it ran, for naming what channels are used for."""
-
-    name: str
-    labels: tuple[Label, ...]
-    """Of its tensor arguments, in order."""
-    shapes: tuple[tuple[int, ...], ...]
-    out: tuple[int, ...]
-    """Shape of its first result."""
-    numbers: tuple[int | None, ...]
-    """Its positional arguments that are integers, in their places."""
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """An operator without a rule: the channels that it touched are pinned."""
-
-    operator: str
-    module: str
-    line: str
-
-    def __str__(self) -> str:
-        return (
-            f"no rule for the operator {self.operator} in module {self.module or '(root)'} at {self.line}; "
-            "the channels it touches stay whole. To add one, see 'an operator rule' in CONTRIBUTING.md"
-        )
-
-
-@dataclass
-class Trace:
-    """What a traced run has shown."""
-
-    atoms: Atoms = field(default_factory=Atoms)
-    owners: dict[str, tuple[Tensor | None, ...]] = field(default_factory=dict)
-    """Tensor name -> for each axis its atoms, or None where it has size 1."""
-    buffers: set[str] = field(default_factory=set)
-    """Names of the tensors that are not parameters."""
-    grids: list[Tensor] = field(default_factory=list)
-    """Atoms that must stay rectangular: equally many survivors in each row that is left."""
-    sizes: list[SizeUse] = field(default_factory=list)
-    products: list[Product] = field(default_factory=list)
-    normalised: list[Tensor] = field(default_factory=list)
-    """Atoms over which statistics run."""
-    unknown: list[Unknown] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    calls: Counter[str] = field(default_factory=Counter)
-    """How often each operator has run."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """One dispatched operator, as its rule sees it."""
-
-    name: str
-    func: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    out: Any
-    tracer: "Tracer"
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """Identifies this call in every run of the same network."""
-        return self.name, self.tracer.trace.calls[self.name]
-
-    @property
-    def atoms(self) -> Atoms:
-        return self.tracer.trace.atoms
-
-    @property
-    def reason(self) -> str:
-        return f"{self.name} in {self.tracer.module or 'the network'}"
-
-    def arg(self, index: int, keyword: str, default: Any = None) -> Any:
-        """An argument by position or keyword."""
-        return self.args[index] if index < len(self.args) else self.kwargs.get(keyword, default)
-
-    def label(self, tensor: Tensor | None) -> Label:
-        return () if tensor is None else self.tracer.label(tensor)
-
-    def operand(self, tensor: Tensor) -> tuple[Label, Sequence[int]]:
-        """Label and shape for `meet`; a dimension that the tensor was expanded along counts as broadcast."""
-        return self.label(tensor), [1 if tensor.stride(d) == 0 else s for d, s in enumerate(tensor.shape)]
-
-    def tensors(self) -> list[Tensor]:
-        return [t for t in tree_iter((self.args, self.kwargs)) if isinstance(t, Tensor)]
-
-    def outputs(self) -> list[Tensor]:
-        return [t for t in tree_iter(self.out) if isinstance(t, Tensor)]
-
-    def give(self, label: Label, out: Tensor | None = None) -> None:
-        """Set the label of the result."""
-        self.tracer.set_label(self.outputs()[0] if out is None else out, label)
-
-    def pin(self, factors: Label, why: str = "") -> None:
-        for factor in factors:
-            self.atoms.pin(factor, why or self.reason)
-
-    def normalises(self, factors: Label) -> None:
-        self.tracer.trace.normalised.extend(factors)
-
-    def grid(self, label: Label) -> None:
-        self.tracer.trace.grids.extend(f for f in label if sum(s > 1 for s in f.shape) > 1)
-
-    def product(self, macs: int, factors: Label) -> None:
-        self.tracer.trace.products.append(Product(self.key, self.tracer.module, macs, factors))
-
-    def size(
-        self,
-        value: int,
-        label: Label,
-        dim: int,
-        start: int = 0,
-        stop: int | None = None,
-        attribute: str | None = None,
-        among: tuple[int, ...] = (),
-        place: int = 0,
-    ) -> None:
-        """Note that the running module passed `value`, which counts positions of `label` along `dim`."""
-        use = SizeUse(self.tracer.module, value, label, dim, start, stop, attribute, among, place)
-        self.tracer.trace.sizes.append(use)
+from espalier.channels.records import Event, Trace, Unknown
+from espalier.channels.rules import find_rule
 
 
 class Tracer(TorchDispatchMode):
@@ -181,9 +29,6 @@ class Tracer(TorchDispatchMode):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        from espalier.channels.rules import find_rule
-
-        self.find_rule = find_rule
         self.trace = Trace()
         self.labels = WeakTensorKeyDictionary()
         self.stack: list[str] = []
@@ -196,10 +41,7 @@ class Tracer(TorchDispatchMode):
         return self.stack[-1] if self.stack else ""
 
     def label(self, tensor: Tensor) -> Label:
-        return self.labels.get(tensor, ())
-
-    def set_label(self, tensor: Tensor, label: Label) -> None:
-        self.labels[tensor] = label
+        return self.labels.get(tensor, ()) or ()
 
     def _own(self, name: str, tensor: Tensor) -> None:
         if not tensor.is_floating_point():
@@ -251,8 +93,8 @@ class Tracer(TorchDispatchMode):
     def _apply_rule(
         self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
     ) -> None:
-        call = Call(name, func, args, kwargs, out, self)
-        rule = self.find_rule(name, func)
+        call = Call(name, func, args, kwargs, out, self.trace, self.module, self.labels)
+        rule = find_rule(name, func)
         if rule is None:
             self.trace.unknown.append(Unknown(func._schema.name, self.module, _user_line()))
             for tensor in call.tensors():

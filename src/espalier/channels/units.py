@@ -62,5 +62,7 @@ def random_cut(units: Iterable[Unit], rng: np.random.Generator) -> dict[str, lis
 
 
 def _inner_choice(channels: int, count: int, rng: np.random.Generator) -> list[int]:
-    start, stop = (1, channels - 1) if count <= channels - 2 else rng.permutation([(0, channels - 1), (1, channels)])[0]
+    start, stop = (
+        (1, channels - 1) if count <= channels - 2 else rng.permutation([(0, channels - 1), (1, channels)])[0]
+    )
     return sorted(int(start) + rng.choice(int(stop - start), count, replace=False))

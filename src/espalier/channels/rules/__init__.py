@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from espalier.channels.trace import Call
+from espalier.channels.call import Call
 
 Rule = Callable[[Call], None]
 

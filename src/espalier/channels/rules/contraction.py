@@ -4,8 +4,8 @@ import math
 
 from torch import Tensor
 
+from espalier.channels.call import Call
 from espalier.channels.labels import KERNEL, Label, axis, collapse, covers, drop, meet
-from espalier.channels.trace import Call
 
 
 def contract(
@@ -37,7 +37,9 @@ def addmm(call: Call) -> None:
     """addmm and baddbmm: bias + a @ b."""
     bias, a, b = call.args[:3]
     out = call.outputs()[0]
-    call.give(meet(call.atoms, [(_matmul(call, a, b), out.shape), call.operand(bias)], out.shape, call.reason))
+    call.give(
+        meet(call.atoms, [(_matmul(call, a, b), out.shape), call.operand(bias)], out.shape, call.reason)
+    )
 
 
 def _matmul(call: Call, a: Tensor, b: Tensor) -> Label:
@@ -109,7 +111,9 @@ def _input_label(call: Call, x: Tensor, groups: int) -> Label:
         if kept is not None:
             channels = kept.reshape(kept.shape[0], kept.shape[1])
             wide = channels.shape[1] > 1
-            label.append(channels.view(-1, groups if wide else 1, 1, channels.shape[1] // groups if wide else 1))
+            label.append(
+                channels.view(-1, groups if wide else 1, 1, channels.shape[1] // groups if wide else 1)
+            )
     return tuple(label)
 
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from espalier.channels.call import Call
 from espalier.channels.labels import meet
-from espalier.channels.trace import Call
 
 
 def elementwise(call: Call) -> None:

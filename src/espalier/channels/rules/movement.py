@@ -8,9 +8,9 @@ from torch.nn import functional
 from torch.utils._pytree import tree_map
 
 from espalier.channels.atoms import ALIVE
+from espalier.channels.call import Call
 from espalier.channels.labels import Label, covers, meet, shrunk, varying
 from espalier.channels.rules.reduction import over_space
-from espalier.channels.trace import Call
 
 
 def move(call: Call) -> None:
@@ -122,7 +122,7 @@ def _tie_pieces(call: Call, dim: int) -> None:
     pieces = [call.label(out) for out in call.outputs()]
     flat = [p[0].reshape(-1) for p in pieces if len(p) == 1 and varying(p[0]) == (dim % p[0].ndim,)]
     if len(flat) == len(pieces) > 1 and len({len(f) for f in flat}) == 1:
-        call.tracer.trace.grids.append(torch.stack(flat))
+        call.trace.grids.append(torch.stack(flat))
 
 
 def _note_slice(call: Call, source: Tensor) -> None:
@@ -141,7 +141,10 @@ def cat(call: Call) -> None:
     out = call.outputs()[0]
     dim = call.arg(1, "dim", 0) % out.ndim
     across = [
-        (tuple(f for f in call.label(t) if f.shape[dim] == 1), [1 if d == dim else s for d, s in enumerate(t.shape)])
+        (
+            tuple(f for f in call.label(t) if f.shape[dim] == 1),
+            [1 if d == dim else s for d, s in enumerate(t.shape)],
+        )
         for t in tensors
     ]
     shape = [1 if d == dim else s for d, s in enumerate(out.shape)]

@@ -1,15 +1,16 @@
-"""Operators whose statistics run over some dimensions: united with their parameters, marked where those have channels."""
+"""Operators whose statistics run over some dimensions: united with their parameters, marked over channels."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from espalier.channels.call import Call
 from espalier.channels.labels import Label, axis, collapse, covers, meet
-from espalier.channels.trace import Call
 
 
-def _with_parameters(call: Call, x: Tensor, dim: int, parameters: list[Tensor | None]) -> Label:
+def _with_parameters(call: Call, x: Tensor, dim: int, parameters: Sequence[Tensor | None]) -> Label:
     """Meet one-dimensional parameters along `dim`."""
     sizes = [x.shape[dim] if d == dim else 1 for d in range(x.ndim)]
     operands = [call.operand(x)]

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from espalier.channels.call import Call
 from espalier.channels.labels import Label, collapse, drop
 from espalier.channels.rules.contraction import simplified
-from espalier.channels.trace import Call
 
 _DIM_POSITION = {"linalg_vector_norm": 2, "norm": 2}
 _PLAIN_SUMS = {"sum", "linalg_vector_norm", "norm"}
