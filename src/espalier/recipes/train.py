@@ -77,6 +77,7 @@ def command(
         else:
             images, validate = prepare(student.scale, data, validation, hold_out, workers)
             batches = train.patches(images_on(images, place))
+        listeners = [board(out / "tensorboard")] if tensorboard and workers.writes else []
         history = fit(
             student,
             batches,
@@ -85,7 +86,7 @@ def command(
             validate=validate,
             run=out,
             resume=resume,
-            listeners=[board(out / "tensorboard")] if tensorboard and workers.writes else [],
+            listeners=listeners,
         )
         if workers.writes:
             finish(student, history, out)
