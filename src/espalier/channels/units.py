@@ -50,15 +50,27 @@ def random_cut(units: Iterable[Unit], rng: np.random.Generator) -> dict[str, lis
     """Channels to keep in every unit, at least one and not all; units of one level stay whole.
 
     A random choice, but the first and the last channel go wherever two can: code that takes channels by fixed
-    positions (x[:, 2:3], a roll) may happen to be right while those stay.
+    positions (x[:, 2:3], a roll) may happen to be right while those stay. And no unit keeps the same share as the
+    largest, where it can help it: sizes that must agree would agree by chance.
     """
     kept = {}
-    for unit in units:
-        if unit.levels > 1:
-            level = int(rng.integers(1, max(unit.levels - 1, 2)))
-            for group, count in zip(unit.groups, unit.counts(level), strict=True):
-                kept[group.name] = _inner_choice(group.channels, count, rng)
+    several = [unit for unit in units if unit.levels > 1]
+    largest = max(several, key=lambda unit: len(unit.groups), default=None)
+    common = _level(largest, None, rng) / largest.levels if largest else None
+    for unit in several:
+        if unit is largest and common is not None:
+            level = round(common * unit.levels)
+        else:
+            level = _level(unit, common, rng)
+        for group, count in zip(unit.groups, unit.counts(level), strict=True):
+            kept[group.name] = _inner_choice(group.channels, count, rng)
     return kept
+
+
+def _level(unit: Unit, share: float | None, rng: np.random.Generator) -> int:
+    """A random level below all, another than `share` of them if there is one."""
+    choices = [k for k in range(1, max(unit.levels - 1, 2)) if share is None or k != share * unit.levels]
+    return int(rng.choice(choices or [1]))
 
 
 def _inner_choice(channels: int, count: int, rng: np.random.Generator) -> list[int]:
