@@ -1,0 +1,87 @@
+"""What every layer of the dense network gives, at a sample of positions: the targets of the pruned one."""
+
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from espalier.calibration.layers import Layer, input_rows, output_rows, places
+from espalier.calibration.solve import product
+from espalier.calibration.watching import Watcher, partner, tensors
+
+SAMPLE = 16384
+"""Output positions at which a layer is sampled."""
+
+
+@dataclass
+class Record:
+    """One layer in the dense network."""
+
+    where: Tensor
+    output: Tensor
+    """What the layer gives, (positions, channels)."""
+    positions: int
+    """Output positions in all."""
+    moments: Tensor | None = None
+    """Mean of outer products of its input rows, (groups, columns, columns), where it was asked for."""
+    total: Tensor | None = None
+    """The same after something was added to it, where that is the first thing that becomes of it."""
+    rectified: bool = False
+    """Whether only the positive part goes on."""
+    calls: int = 1
+
+
+class Recorder(Watcher):
+    """Gathers a record for each layer, with the moments of its inputs for `readers`."""
+
+    def __init__(self, network: nn.Module, readers: Collection[str] = ()) -> None:
+        super().__init__(network)
+        self.records: dict[str, Record] = {}
+        self.readers = readers
+        self.fresh: dict[int, tuple[Tensor, str, Layer]] = {}
+
+    def returned(self, name: str, layer: Layer, x: Tensor, output: Tensor) -> None:
+        if name in self.records:
+            self.records[name].calls += 1
+            return
+        where = places(layer, output, SAMPLE, zlib.crc32(name.encode()))
+        values = output_rows(layer, output, where)
+        moments = _moments(input_rows(layer, x, output, where)) if name in self.readers else None
+        self.records[name] = Record(where, values, output.numel() // values.shape[1], moments)
+        self.fresh[id(output)] = (output, name, layer)
+
+    def used(self, name: str, args: Sequence[Any]) -> None:
+        for tensor in tensors(args):
+            output, layer_name, _ = self.fresh.get(id(tensor), (None, "", None))
+            if output is tensor and name in ("relu", "relu_"):
+                self.records[layer_name].rectified = True
+
+    def done(self, name: str, args: Sequence[Any], out: Any) -> None:
+        for tensor in tensors(args):
+            output, layer_name, layer = self.fresh.get(id(tensor), (None, "", None))
+            if output is not tensor or layer is None or name == "detach":
+                continue
+            del self.fresh[id(tensor)]
+            record = self.records[layer_name]
+            if record.total is None and partner(name, args, tensor) is not None:
+                record.total = output_rows(layer, out, record.where)
+                self.fresh[id(out)] = (out, layer_name, layer)  # a ReLU may follow
+
+
+def _moments(rows: Tensor) -> Tensor:
+    return torch.stack([product(part, part) / len(part) for part in rows.unbind(1)])
+
+
+def record(network: nn.Module, inputs: Tensor, readers: Collection[str] = ()) -> dict[str, Record]:
+    """Run the dense network once; layer name -> what it gave.
+
+    Args:
+        readers: layers whose inputs' second moments are wanted.
+    """
+    recorder = Recorder(network, readers)
+    with torch.no_grad():
+        recorder.run(inputs)
+    return recorder.records
