@@ -64,6 +64,11 @@ def method(name: str) -> Method:
     return importlib.import_module(f"espalier.methods.{name}").prune
 
 
+def default_allocation(name: str) -> str:
+    """The strategy of `espalier.allocation` that suits a method's scores."""
+    return getattr(importlib.import_module(f"espalier.methods.{name}"), "ALLOCATION", "global")
+
+
 def cut(network: Network, plan: PrunePlan) -> Network:
     """A copy of `network`, cut as `plan` says."""
     smaller = copy.deepcopy(network)
