@@ -15,7 +15,7 @@ NETWORK = "edsr_x2.safetensors"
 
 
 def command(
-    *, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("runs/demo"), recover: int = 200
+    *, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("runs/demo"), recover: int = 400
 ) -> None:
     """Compress a small bundled network on bundled photographs, offline, in minutes.
 
