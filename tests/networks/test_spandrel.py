@@ -1,10 +1,14 @@
 """spandrel's networks through one door."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from espalier.networks import spandrel
+from espalier.networks.file import save
 from espalier.networks.load import from_state, load
+from tests import zoo
 
 
 def test_all_architectures_are_there() -> None:
@@ -59,3 +63,17 @@ def test_size_that_only_squares_fit() -> None:
         "spandrel.IPT(patch_size=16, patch_dim=2, n_feats=8, scale=[2], num_heads=2, num_layers=1)"
     )
     assert (network.adapter.square, network.adapter.range, network.scale) == (True, 255.0, 2)
+
+
+@pytest.mark.parametrize("inner", ["SwinIR", "ESRGAN"])
+def test_classes_as_defaults_and_lists_called_model_are_no_hindrance(inner: str, tmp_path: Path) -> None:
+    """SwinIR's norm_layer is a class; all of ESRGAN's names begin with "model.0", as wrappers' names do."""
+    network = zoo.network(zoo.find(inner))
+    torch.save({"params": network.body.state_dict()}, tmp_path / "x4.pth")
+    again = load(tmp_path / "x4.pth")
+    image = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(again(image), network(image))
+    save(again, tmp_path / "native.safetensors")
+    with torch.no_grad():
+        assert torch.equal(load(tmp_path / "native.safetensors")(image), network(image))

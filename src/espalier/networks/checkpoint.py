@@ -119,13 +119,17 @@ def unwrap(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def strip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take off prefixes that every name carries."""
+    """Take off prefixes that every name carries; one before numbers is a list of the network's own (ESRGAN's)."""
     result = dict(state)
     again = True
     while again:
         again = False
         for prefix in PREFIXES:
-            if result and all(name.startswith(prefix) and name != prefix for name in result):
-                result = {name.removeprefix(prefix): tensor for name, tensor in result.items()}
-                again = True
+            rest = {
+                name.removeprefix(prefix): tensor
+                for name, tensor in result.items()
+                if name.startswith(prefix)
+            }
+            if rest and len(rest) == len(result) and all(name and not name[0].isdigit() for name in rest):
+                result, again = rest, True
     return result

@@ -8,8 +8,9 @@ import importlib
 import inspect
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -133,23 +134,32 @@ def build(path: str, arguments: Mapping[str, Any]) -> nn.Module:
     Raises:
         NetworkError: `path` is not within spandrel, or the arguments do not fit.
     """
-    package()
-    module, _, name = path.partition(":")
-    if not module.startswith(f"{PACKAGE}."):
-        raise NetworkError(f"{path!r} is no class of {PACKAGE}")
-    try:
-        cls = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise NetworkError(
-            f"the installed spandrel {package().__version__} has no {path}; "
-            "install the version that the file was made with"
-        ) from error
+    cls = class_at(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return cls(**arguments).eval()
     except Exception as error:  # whatever a third party's constructor finds wrong
-        raise NetworkError(f"{name} cannot be built with {dict(arguments)}: {error}") from error
+        raise NetworkError(f"{cls.__name__} cannot be built with {dict(arguments)}: {error}") from error
+
+
+def class_at(path: str) -> type[nn.Module]:
+    """The class that `class_path` wrote as text.
+
+    Raises:
+        NetworkError: it is not within spandrel, or the installed one lacks it.
+    """
+    package()
+    module, _, name = path.partition(":")
+    if not module.startswith(f"{PACKAGE}."):
+        raise NetworkError(f"{path!r} is no class of {PACKAGE}")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise NetworkError(
+            f"the installed spandrel {package().__version__} has no {path}; "
+            "install the version that the file was made with"
+        ) from error
 
 
 def recognise(state: Mapping[str, Tensor]) -> Network | None:
@@ -158,9 +168,24 @@ def recognise(state: Mapping[str, Tensor]) -> Network | None:
     Raises:
         NetworkError: it is known, but no super-resolution network for whole images.
     """
+    return _recognised(lambda: _descriptor(state))
+
+
+def read(path: Path) -> Network | None:
+    """The network that spandrel makes of a checkpoint file, read by its own code; None where it knows none.
+
+    Raises:
+        NetworkError: it is known, but no super-resolution network for whole images.
+    """
+    return _recognised(lambda: package().ModelLoader(device="cpu").load_from_file(path))
+
+
+def _recognised(describe: Callable[[], Any]) -> Network | None:
     api = package()
     try:
-        descriptor = _descriptor(state)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            descriptor = describe()
     except api.UnsupportedModelError:
         return None
     except Exception as error:  # spandrel's detection met tensors it did not expect
@@ -178,14 +203,26 @@ def recognise(state: Mapping[str, Tensor]) -> Network | None:
 
 
 def _hyperparameters(body: nn.Module) -> dict[str, Any]:
-    hyperparameters = dict(getattr(body, "hyperparameters", {}))
-    try:
-        json.dumps(hyperparameters)
-    except TypeError as error:
+    """What the network's class was called with; defaults that are no plain values (classes) are left to it."""
+    defaults = {p.name: p.default for p in inspect.signature(type(body)).parameters.values()}
+    stored: dict[str, Any] = getattr(body, "hyperparameters", {})
+    plain = {
+        name: value for name, value in stored.items() if _plain(value) or value is not defaults.get(name)
+    }
+    odd = next((name for name, value in plain.items() if not _plain(value)), None)
+    if odd is not None:
         raise NetworkError(
-            f"{type(body).__name__} was built with arguments that cannot be written down ({error})"
-        ) from error
-    return hyperparameters
+            f"{type(body).__name__} was built with an argument that cannot be written down: {odd}={plain[odd]!r}"
+        )
+    return plain
+
+
+def _plain(value: object) -> bool:
+    try:
+        json.dumps(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _adapter_of(body: nn.Module) -> Adapter:

@@ -21,6 +21,7 @@ from espalier.networks.network import Network
 from espalier.recipes import measure, run
 from espalier.recipes.console import counting, output, result_table, say
 from espalier.recipes.crops import write_crops
+from espalier.recipes.family import write_plain
 from espalier.recipes.opening import opened
 from espalier.recipes.prune import Request, prune
 from espalier.report import folder
@@ -50,6 +51,8 @@ class CompressSettings(BaseModel):
     """Keep multiples of this many channels."""
     protect: tuple[str, ...] = ()
     """Patterns of tensor names whose channels stay whole, such as "*upsample*"."""
+    keep_architecture: bool = False
+    """Stay a plain, narrower member of the architecture, and write plain.pth for other programs to load."""
     recover: int = Field(default=500, ge=0)
     """Steps of fine-tuning afterwards."""
     teacher: bool = True
@@ -131,8 +134,11 @@ def compress(reference: str, data: Path, out: Path, settings: CompressSettings) 
     else:
         run.begin(out, _kept_settings(reference, data, settings), overwrite=settings.overwrite)
         say(f"pruning {dense.name} ×{dense.scale} to {settings.budget}")
-        pruned = prune(dense, request, material.train)
-        write_text(out / folder.PLAN, pruned.plans[-1].to_json())
+        made = prune(dense, request, material.train)
+        pruned = made.network
+        write_text(out / folder.PLAN, made.plan.to_json())
+        if settings.keep_architecture:  # now, so that it does not fail after a long recovery
+            write_plain(pruned, out / folder.PLAIN)
         file.save(pruned, out / (PRUNED if settings.recover else folder.NETWORK))
     run.write_json(
         out / folder.COST, measure.costs({"dense": dense, "pruned": pruned}, timed=settings.timing)
@@ -142,6 +148,8 @@ def compress(reference: str, data: Path, out: Path, settings: CompressSettings) 
     if settings.recover:
         recovered = _recovered(pruned, dense, material, settings, out)
         file.save(recovered, out / folder.NETWORK)
+        if settings.keep_architecture:
+            write_plain(recovered, out / folder.PLAIN)
         after = {"recovered": by_network(recovered)}
         quality |= measure.quality_of_images(after, material.test)
         versions |= after
@@ -158,6 +166,7 @@ def _request(settings: CompressSettings) -> Request:
         round_to=settings.round_to,
         protect=settings.protect,
         seed=settings.seed,
+        keep_architecture=settings.keep_architecture,
     )
 
 

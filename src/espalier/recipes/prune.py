@@ -4,11 +4,15 @@ import dataclasses
 from dataclasses import dataclass
 
 from espalier.allocation import Budget, strategy
+from espalier.allocation.family import sized, within
 from espalier.costs import count
 from espalier.data import PackedImages
 from espalier.importance import criterion
 from espalier.methods.job import Job, method
+from espalier.networks.family import widths
 from espalier.networks.network import Network
+from espalier.plan import PrunePlan
+from espalier.recipes.family import rejoin
 from espalier.recipes.inspect import trace
 
 
@@ -23,6 +27,8 @@ class Request:
     round_to: int
     protect: tuple[str, ...]
     seed: int
+    keep_architecture: bool = False
+    """Only cuts after which the network is a plain, narrower member of its architecture."""
 
     def __post_init__(self) -> None:
         """Every name is looked up before anything slow begins."""
@@ -32,16 +38,25 @@ class Request:
         strategy(self.allocation)
 
 
-def prune(dense: Network, request: Request, images: PackedImages) -> Network:
-    """A smaller copy of a prepared network; its plan tells how it came about.
+@dataclass(frozen=True)
+class Pruned:
+    """A smaller network and how it came about."""
+
+    network: Network
+    plan: PrunePlan
+
+
+def prune(dense: Network, request: Request, images: PackedImages) -> Pruned:
+    """A smaller copy of a prepared network.
 
     Raises:
-        PlanError: nothing can be pruned, or the budget cannot be met.
+        PlanError: nothing can be pruned, the budget cannot be met, or the architecture cannot be kept.
     """
     found, cost = trace(dense), count(dense)
+    sizes = sized(found, widths(dense)) if request.keep_architecture else []
     job = Job(
         network=dense,
-        channels=found,
+        channels=within(found, sizes) if sizes else found,
         cost=found.cost.at_size({layer.name: layer.macs for layer in cost.layers}),
         budget=Budget.parse(request.budget),
         criterion=request.criterion,
@@ -60,4 +75,4 @@ def prune(dense: Network, request: Request, images: PackedImages) -> Network:
     last = pruned.plans[-1]
     plan = dataclasses.replace(last, notes=last.notes | notes | {"protect": list(request.protect)})
     pruned.plans = (*pruned.plans[:-1], plan)
-    return pruned
+    return Pruned(rejoin(dense, pruned, found, sizes) if sizes else pruned, plan)

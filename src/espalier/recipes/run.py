@@ -50,6 +50,7 @@ def _clear(path: Path) -> None:
         folder.METRICS,
         folder.LOG,
         folder.NETWORK,
+        folder.PLAIN,
         folder.MARKDOWN,
         folder.PAGE,
     )

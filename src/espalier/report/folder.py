@@ -16,6 +16,8 @@ METRICS = "metrics.json"
 LOG = "log.jsonl"
 CROPS = "crops/crops.json"
 NETWORK = "network.safetensors"
+PLAIN = "plain.pth"
+"""The same for other programs, where the network stayed in its architecture."""
 MARKDOWN = "report.md"
 PAGE = "report/index.html"
 
