@@ -48,7 +48,7 @@ def test_the_budget_is_met_and_told(finished: Path) -> None:
     assert 0.3 < share <= 0.5
     notes = PrunePlan.from_json((finished / "plan.json").read_text()).notes
     assert notes["macs"] == pytest.approx(share)
-    assert (notes["method"], notes["criterion"], notes["budget"]) == ("magnitude", "l2", "macs=0.5")
+    assert (notes["method"], notes["criterion"], notes["budget"]) == ("calibrated", "l2", "macs=0.5")
 
 
 def test_the_saved_network_is_rebuilt_elsewhere_with_equal_outputs(finished: Path) -> None:

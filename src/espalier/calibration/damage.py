@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from espalier.calibration.elimination import Consumer, Elimination, eliminate
+from espalier.calibration.elimination import DAMPING, Consumer, Elimination, eliminate
 from espalier.calibration.layers import Layer, groups_of, input_axis, is_layer, matrix
 from espalier.calibration.recording import Record
 from espalier.channels import ChannelGroup, Member
@@ -22,7 +22,9 @@ class Statistics:
     """Layer -> (channels, channels), what an error in its output costs the image."""
 
 
-def damages(network: nn.Module, groups: Sequence[ChannelGroup], found: Statistics) -> dict[str, Elimination]:
+def damages(
+    network: nn.Module, groups: Sequence[ChannelGroup], found: Statistics, *, damping: float = DAMPING
+) -> dict[str, Elimination]:
     """Group name -> order in which its channels go, and the squared error of the image that this adds up to.
 
     The layers that read the channels are taken as refitted after each; errors of different layers are added.
@@ -30,7 +32,7 @@ def damages(network: nn.Module, groups: Sequence[ChannelGroup], found: Statistic
     result = {}
     for group in groups:
         consumers = [c for member in group.members for c in consumers_of(network, member, found)]
-        result[group.name] = eliminate(consumers) if consumers else _by_output(network, group, found)
+        result[group.name] = eliminate(consumers, damping) if consumers else _by_output(network, group, found)
     return result
 
 

@@ -7,6 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+DAMPING = 1e-4
+"""Added to the moments, as a share of their mean square, so that their inverse exists."""
+
 
 @dataclass(frozen=True)
 class Consumer:
@@ -29,7 +32,7 @@ class Elimination:
     """Error after the k-th channel has gone, ascending."""
 
 
-def eliminate(consumers: Sequence[Consumer], damping: float = 1e-4) -> Elimination:
+def eliminate(consumers: Sequence[Consumer], damping: float = DAMPING) -> Elimination:
     """Take channels out one by one, always the one whose loss costs the consumers least (Hassibi and Stork, 1993)."""
     states = [_State(c, damping) for c in consumers]
     channels = len(consumers[0].columns)

@@ -41,12 +41,12 @@ class CompressSettings(BaseModel):
 
     budget: str = "macs=0.5"
     """What may stay: macs=0.5, params=0.5, or ratio=0.5 of the channels of every group."""
-    method: str = "magnitude"
+    method: str = "calibrated"
     """How channels are chosen and removed: a folder of espalier/methods."""
     criterion: str = "l2"
     """How channels are scored: a file of espalier/importance."""
-    allocation: str = "global"
-    """How the budget is spread over the groups: uniform or global."""
+    allocation: str | None = None
+    """How the budget is spread over the groups: damage, global or uniform; by default what suits the method."""
     round_to: int = Field(default=1, ge=1)
     """Keep multiples of this many channels."""
     protect: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from espalier.allocation.family import sized, within
 from espalier.costs import count
 from espalier.data import PackedImages
 from espalier.importance import criterion
-from espalier.methods.job import Job, method
+from espalier.methods.job import Job, default_allocation, method
 from espalier.networks.family import widths
 from espalier.networks.network import Network
 from espalier.plan import PrunePlan
@@ -23,7 +23,8 @@ class Request:
     budget: str
     method: str
     criterion: str
-    allocation: str
+    allocation: str | None
+    """None for what suits the method."""
     round_to: int
     protect: tuple[str, ...]
     seed: int
@@ -35,7 +36,8 @@ class Request:
         Budget.parse(self.budget)
         method(self.method)
         criterion(self.criterion)
-        strategy(self.allocation)
+        if self.allocation is not None:
+            strategy(self.allocation)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def prune(dense: Network, request: Request, images: PackedImages) -> Pruned:
         cost=found.cost.at_size({layer.name: layer.macs for layer in cost.layers}),
         budget=Budget.parse(request.budget),
         criterion=request.criterion,
-        allocation=request.allocation,
+        allocation=request.allocation or default_allocation(request.method),
         round_to=request.round_to,
         protect=request.protect,
         images=images,
@@ -69,6 +71,7 @@ def prune(dense: Network, request: Request, images: PackedImages) -> Pruned:
     pruned = method(request.method)(job)
     achieved = count(pruned)
     notes = dataclasses.asdict(request) | {
+        "allocation": job.allocation,
         "macs": achieved.macs / cost.macs,
         "params": achieved.params / cost.params,
     }
