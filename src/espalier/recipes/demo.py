@@ -36,6 +36,8 @@ def demo(out: Path, recover: int) -> Path:
     settings = compress.CompressSettings(
         test=bundled / "photos" / "evaluation",
         budget="macs=0.5",
+        method="magnitude",
+        allocation="global",
         recover=recover,
         batch=8,
         patch=32,
