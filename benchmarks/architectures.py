@@ -11,6 +11,8 @@ import importlib.util
 import json
 import os
 import platform
+import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,8 +23,8 @@ from tables import DOCS, write_architectures
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "architectures.json"
-LIMITS = {"espalier": 600, "torch-pruning": 60, "growth": 600}
-"""Wall-clock seconds that one network may take."""
+LIMITS = {"espalier": 300, "torch-pruning": 60, "growth": 300}
+"""Processor seconds that one network may take."""
 TIMES = (1, 2, 4, 8)
 
 
@@ -30,13 +32,19 @@ def measured(tool: str, name: str, *options: str) -> dict[str, Any]:
     """What one process measured, or why there is nothing."""
     command = [sys.executable, str(HERE / "one_row.py"), tool, name, *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMITS[tool], env=environment)
-    except subprocess.TimeoutExpired:
-        return {"runs": False, "reason": f"no end within {LIMITS[tool]} s"}
+    limit = LIMITS[tool]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit)),
+    )
     lines = done.stdout.splitlines()
     if done.returncode == 0 and lines:
         return json.loads(lines[-1])
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        return {"runs": False, "reason": f"no end within {limit} s"}
     last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     return {"runs": False, "reason": last[:200]}
 

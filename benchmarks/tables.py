@@ -31,6 +31,13 @@ next size that the network takes). Written by `benchmarks/architectures.py`; {ve
 
 {table}
 
+## Where less than 3.5× is left
+
+Products of attention over positions and depthwise convolutions cost in proportion to one width, not to two, so half
+of it is half of the cost; so do layers that end in the image's three colours.
+
+{short}
+
 ## What stopped Torch-Pruning
 
 {failures}
@@ -76,6 +83,7 @@ def write_architectures(results: Mapping[str, Any], path: Path) -> None:
         small="24 × 32",
         summary=summary(rows),
         table=markdown(header, (architecture(name, row, onnx) for name, row in rows.items())),
+        short=short(rows),
         failures=failures(rows),
         growth=growth(results["growth"]),
     )
@@ -127,6 +135,20 @@ def ratios(rows: Mapping[str, Any], key: str) -> list[float]:
 
 def reaching(results: Iterable[Mapping[str, Any]]) -> int:
     return sum(bool(r.get("runs")) and r["macs"][0] / r["macs"][1] >= 3.5 for r in results)
+
+
+def short(rows: Mapping[str, Any]) -> str:
+    """What shrinks least in the networks that stay below 3.5."""
+    found = []
+    for name, row in rows.items():
+        ours = row.get("espalier", {})
+        if ours.get("runs") and ours["macs"][0] / ours["macs"][1] < 3.5:
+            parts = sorted(ours.get("held_back", {}).items(), key=lambda part: -part[1][0])
+            told = "; ".join(
+                f"{share:.0%} of the MACs are {kind}, {ratio:.1f}× fewer" for kind, (share, ratio) in parts
+            )
+            found.append([name, times_fewer(ours["macs"]), told])
+    return markdown(["network", "MACs", "why"], found)
 
 
 def failures(rows: Mapping[str, Any]) -> str:

@@ -141,3 +141,16 @@ def test_equal_sizes_in_one_tuple_are_told_apart_by_place() -> None:
     channels = between(lambda n, x: n.three(x), three=Three())
     plan = channels.plan({"head.weight": [0, 1, 2, 3, 4, 7]})
     assert plan.relinks == (Relink("three", "sizes", (2,), 3, 1),)
+
+
+def test_a_height_and_width_that_equal_a_channel_count_stay() -> None:
+    class Resolved(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dim, self.resolution = 8, (8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.view(1, self.dim, -1).view(x.shape)
+
+    channels = between(lambda n, x: n.inner(x), inner=Resolved())
+    assert {r.attribute for r in channels.plan({"head.weight": [0, 1]}).relinks} == {"dim"}

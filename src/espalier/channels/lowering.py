@@ -160,7 +160,12 @@ def _spells(value: Any, sizes: tuple[int, ...]) -> bool:
 def _paths(value: Any, wanted: int, depth: int = 2) -> Iterator[tuple[int, ...]]:
     if type(value) is int and value == wanted:
         yield ()
-    elif isinstance(value, list | tuple) and depth and len(value) <= 64:
+    elif isinstance(value, list | tuple) and depth and len(value) <= 64 and not _is_image_size(value):
         for k, item in enumerate(value):
             for path in _paths(item, wanted, depth - 1):
                 yield (k, *path)
+
+
+def _is_image_size(value: list | tuple) -> bool:
+    """Two equal integers are the height and width of an image or a window, whatever channels they may equal."""
+    return len(value) == 2 and type(value[0]) is int and value[0] == value[1]
