@@ -1,15 +1,17 @@
 """One-shot pruning by what the loss of channels costs the image; what remains is refitted by least squares."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from espalier import calibration
 from espalier.allocation import allocate
 from espalier.calibration import Elimination, Record
+from espalier.calibration.layers import input_axis, is_layer
 from espalier.data import PackedImages, Patches
 from espalier.errors import ImageError
 from espalier.methods.calibrated.prices import prices
@@ -32,7 +34,7 @@ class Material:
 
 
 def prune(job: Job) -> Network:
-    """Choose channels by calibrated damage, cut, refit; of two ways to choose, the better on held-out patches.
+    """Choose channels by calibrated damage, cut, refit; of a few ways to choose, the best on held-out patches.
 
     Raises:
         PlanError: nothing can be pruned, or the budget cannot be met.
@@ -43,15 +45,13 @@ def prune(job: Job) -> Network:
     material = patches(job.images, job.seed, device)
     inputs = network.encode(material.fitted)
     found = calibration.observe(network.body, inputs, job.channels.prunable)
-    best, least = None, float("inf")
-    for ways in (calibration.damages, calibration.losses):
-        elimination = ways(network.body, job.channels.prunable, found)
-        candidate = refitted(job, elimination, inputs, found.records)
-        error = difference(candidate, network, material.held)
-        if error < least:
-            best, least = candidate, error
-    assert best is not None
-    return best
+    curves = calibration.damages(network.body, job.channels.prunable, found)
+    alone = calibration.losses(network.body, job.channels.prunable, found)
+    candidates = [(job, curves), (job, alone)]
+    if job.allocation == ALLOCATION:
+        candidates.insert(1, (dataclasses.replace(job, allocation="uniform"), curves))
+    tried = (refitted(wish, curve, inputs, found.records) for wish, curve in candidates)
+    return min(tried, key=lambda candidate: difference(candidate, network, material.held))
 
 
 def refitted(
@@ -69,19 +69,19 @@ def refitted(
     )
     plan = job.channels.plan(kept)
     pruned = cut(job.network, plan)
-    calibration.refit(pruned.body, inputs, records, outputs_of(plan))
+    calibration.refit(pruned.body, inputs, records, outputs_of(plan, job.network.body))
     return pruned
 
 
-def outputs_of(plan: PrunePlan) -> dict[str, Tensor]:
-    """Layer name -> positions of its outputs that a plan keeps."""
-    return {
-        c.tensor.removesuffix(".bias"): torch.tensor(c.kept) for c in plan.cuts if c.tensor.endswith(".bias")
-    } | {
-        c.tensor.removesuffix(".weight"): torch.tensor(c.kept)
-        for c in plan.cuts
-        if c.tensor.endswith(".weight") and c.dim == 0
-    }
+def outputs_of(plan: PrunePlan, body: nn.Module) -> dict[str, Tensor]:
+    """Layer name -> positions of its outputs that a plan keeps; `body` is the dense network's."""
+    kept = {}
+    for c in plan.cuts:
+        name, _, kind = c.tensor.rpartition(".")
+        layer = body.get_submodule(name)
+        if kind == "weight" and is_layer(layer) and c.dim != input_axis(layer):
+            kept[name] = torch.tensor(c.kept, device=layer.weight.device)
+    return kept
 
 
 def patches(images: PackedImages, seed: int, device: torch.device | str = "cpu") -> Material:
