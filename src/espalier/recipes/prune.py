@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from espalier.allocation import Budget, strategy
 from espalier.allocation.family import sized, within
+from espalier.channels import Channels
 from espalier.costs import count
 from espalier.data import PackedImages
+from espalier.errors import PlanError
 from espalier.importance import criterion
 from espalier.methods.job import Job, default_allocation, method
 from espalier.networks.family import widths
@@ -72,6 +74,7 @@ def prune(dense: Network, request: Request, images: PackedImages) -> Pruned:
     achieved = count(pruned)
     notes = dataclasses.asdict(request) | {
         "allocation": job.allocation,
+        "proof": _proven(job.channels, pruned.plans[-1]),
         "macs": achieved.macs / cost.macs,
         "params": achieved.params / cost.params,
     }
@@ -79,3 +82,18 @@ def prune(dense: Network, request: Request, images: PackedImages) -> Pruned:
     plan = dataclasses.replace(last, notes=last.notes | notes | {"protect": list(request.protect)})
     pruned.plans = (*pruned.plans[:-1], plan)
     return Pruned(rejoin(dense, pruned, found, sizes) if sizes else pruned, plan)
+
+
+def _proven(channels: Channels, plan: PrunePlan) -> float:
+    """The largest relative difference between the network cut by this very plan and its masked twin, in float64.
+
+    Raises:
+        PlanError: they differ; groups that were each proven contradict one another in this combination.
+    """
+    verdict = channels.check({choice.group: choice.kept for choice in plan.choices})
+    if not verdict.equal:
+        raise PlanError(
+            f"this cut could not be proven right ({verdict.reason}); nothing was changed. Try another budget or "
+            "allocation, or --protect what `espalier inspect` lists for the module named"
+        )
+    return verdict.difference
