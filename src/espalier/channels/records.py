@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from espalier.channels.atoms import Atoms
 from espalier.channels.labels import Label
@@ -77,6 +78,8 @@ class Trace:
     """Names of the tensors that are not parameters."""
     grids: list[Tensor] = field(default_factory=list)
     """Atoms that must stay rectangular: equally many survivors in each row that is left."""
+    pieces: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
+    """Tensor -> (dimension, start, size) of the slices that were taken of it."""
     sizes: list[SizeUse] = field(default_factory=list)
     products: list[Product] = field(default_factory=list)
     normalised: list[Tensor] = field(default_factory=list)

@@ -50,7 +50,8 @@ def random_cut(units: Iterable[Unit], rng: np.random.Generator) -> dict[str, lis
     """Channels to keep in every unit, at least one and not all; units of one level stay whole.
 
     A random choice, but the first and the last channel go wherever two can: code that takes channels by fixed
-    positions (x[:, 2:3], a roll) may happen to be right while those stay. And no unit keeps the same share as the
+    positions (x[:, 2:3], a roll) may happen to be right while those stay. One end loses more than the other: halves
+    that must stay equal would be so by chance. And no unit keeps the same share as the
     largest, where it can help it: sizes that must agree would agree by chance.
     """
     kept = {}
@@ -77,4 +78,5 @@ def _inner_choice(channels: int, count: int, rng: np.random.Generator) -> list[i
     start, stop = (
         (1, channels - 1) if count <= channels - 2 else rng.permutation([(0, channels - 1), (1, channels)])[0]
     )
-    return sorted(int(start) + rng.choice(int(stop - start), count, replace=False))
+    slope = np.geomspace(1, 30, int(stop - start))[:: rng.choice([-1, 1])]
+    return sorted(int(start) + rng.choice(int(stop - start), count, replace=False, p=slope / slope.sum()))

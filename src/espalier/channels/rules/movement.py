@@ -133,6 +133,21 @@ def _note_slice(call: Call, source: Tensor) -> None:
     for value in (call.arg(2, "start"), call.arg(3, "end")):
         if value is not None and 0 < value < source.shape[dim]:
             call.size(value, label, dim, 0, value)
+    _tie_slices(call, source, dim)
+
+
+def _tie_slices(call: Call, source: Tensor, dim: int) -> None:
+    """Slices that together are equal pieces of a tensor stay equally large, as those of a split."""
+    length, size = source.shape[dim], call.outputs()[0].shape[dim]
+    start = call.arg(2, "start") or 0
+    start = max(start + length, 0) if start < 0 else start
+    if size == length or length % size or start % size or call.arg(4, "step", 1) != 1:
+        return
+    taken = call.trace.pieces.setdefault(source, set())
+    taken.add((dim, start, size))
+    if all((dim, begin, size) in taken for begin in range(0, length, size)):
+        inner = [f for f in call.label(source) if f.shape[dim] > 1 and varying(f)[-1] == dim]
+        call.trace.grids.extend(f.unflatten(dim, (-1, size)) for f in inner)
 
 
 def cat(call: Call) -> None:
