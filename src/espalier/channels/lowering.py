@@ -124,7 +124,8 @@ def _relinks(
     votes: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
     for use in trace.sizes:
         for attribute, path in _places(modules[use.module], use):
-            if (type(modules[use.module]).__name__, attribute) in frozen:
+            kind = type(modules[use.module]).__name__
+            if (kind, attribute) in frozen or (use.module, attribute) in trace.assigned:
                 continue
             new = survivors(use, classes, dead)
             votes[use.module, attribute, path, use.value][new] += 1

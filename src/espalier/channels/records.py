@@ -81,6 +81,8 @@ class Trace:
     pieces: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     """Tensor -> (dimension, start, size) of the slices that were taken of it."""
     sizes: list[SizeUse] = field(default_factory=list)
+    assigned: set[tuple[str, str]] = field(default_factory=set)
+    """Module and attribute that a run sets itself: such an integer need not follow a cut, it comes anew."""
     products: list[Product] = field(default_factory=list)
     normalised: list[Tensor] = field(default_factory=list)
     """Atoms over which statistics run."""

@@ -5,7 +5,8 @@ branches are followed as they happen.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -155,7 +156,7 @@ def _follow_training(network: nn.Module, tracer: Tracer, inputs: Sequence[Any]) 
     evaluation mode, so nothing is dropped at random and no statistics are gathered.
     """
     found = tracer.trace
-    lengths = len(found.products), len(found.unknown)
+    lengths = len(found.products), len(found.unknown), len(found.events)
     buffers = {buffer: buffer.clone() for buffer in network.buffers()}
     own = [m for m in network.modules() if not type(m).__module__.startswith("torch.nn.")]
     try:
@@ -165,7 +166,7 @@ def _follow_training(network: nn.Module, tracer: Tracer, inputs: Sequence[Any]) 
         pass
     for buffer, value in buffers.items():
         buffer.copy_(value)
-    del found.products[lengths[0] :], found.unknown[lengths[1] :]
+    del found.products[lengths[0] :], found.unknown[lengths[1] :], found.events[lengths[2] :]
 
 
 def traced_run(
@@ -180,7 +181,7 @@ def traced_run(
     for module in training:
         module.training = True
     try:
-        with torch.no_grad(), tracer:
+        with torch.no_grad(), _assignments(network, tracer.trace), tracer:
             return network(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
@@ -196,6 +197,24 @@ def _follow_modules(network: nn.Module, stack: list[str]) -> list[Any]:
         handles.append(module.register_forward_pre_hook(lambda *_, name=name: stack.append(name)))
         handles.append(module.register_forward_hook(lambda *_: _leave(stack), always_call=True))
     return handles
+
+
+@contextmanager
+def _assignments(network: nn.Module, found: Trace) -> Iterator[None]:
+    """Note which attributes the network's modules set while they run."""
+    names = {module: name for name, module in network.named_modules()}
+    original = nn.Module.__setattr__
+
+    def note(module: nn.Module, attribute: str, value: Any) -> None:
+        if module in names:
+            found.assigned.add((names[module], attribute))
+        original(module, attribute, value)
+
+    nn.Module.__setattr__ = note  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.__setattr__ = original  # type: ignore[method-assign]
 
 
 def _leave(stack: list[str]) -> None:

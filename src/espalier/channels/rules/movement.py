@@ -143,8 +143,8 @@ def _tie_slices(call: Call, source: Tensor, dim: int) -> None:
     start = max(start + length, 0) if start < 0 else start
     if size == length or length % size or start % size or call.arg(4, "step", 1) != 1:
         return
-    taken = call.trace.pieces.setdefault(source, set())
-    taken.add((dim, start, size))
+    taken: set[tuple[int, int, int]] = (call.trace.pieces.get(source) or set()) | {(dim, start, size)}
+    call.trace.pieces[source] = taken
     if all((dim, begin, size) in taken for begin in range(0, length, size)):
         inner = [f for f in call.label(source) if f.shape[dim] > 1 and varying(f)[-1] == dim]
         call.trace.grids.extend(f.unflatten(dim, (-1, size)) for f in inner)
