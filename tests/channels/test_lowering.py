@@ -154,3 +154,16 @@ def test_a_height_and_width_that_equal_a_channel_count_stay() -> None:
 
     channels = between(lambda n, x: n.inner(x), inner=Resolved())
     assert {r.attribute for r in channels.plan({"head.weight": [0, 1]}).relinks} == {"dim"}
+
+
+def test_an_attribute_that_the_run_sets_itself_is_left_alone() -> None:
+    """A fresh network, as a file is rebuilt from, does not have it yet."""
+
+    class Remembering(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            self.width = x.shape[1]
+            return x.flatten(2).reshape(1, self.width, 6, 8)
+
+    channels = between(lambda n, x: n.views(x), views=Remembering())
+    assert channels.group("head.weight").status == "exact"
+    assert channels.plan({"head.weight": [0, 3, 4]}).relinks == ()

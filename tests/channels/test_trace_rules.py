@@ -198,6 +198,18 @@ def conv(inputs: int, outputs: int, **more: Any) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1, **more)
 
 
+def test_halves_taken_by_slices_are_cut_by_equal_counts() -> None:
+    channels = between(
+        lambda n, x: n.a(x[:, : x.shape[1] // 2]) + n.b(x[:, x.shape[1] // 2 :]),
+        out=5,
+        a=conv(4, 5),
+        b=conv(4, 5),
+    )
+    tied = [unit for unit in units_of(channels.prunable) if len(unit.groups) == 2]
+    assert [[g.channels for g in unit.groups] for unit in tied] == [[4, 4]]
+    assert_never_wrong(channels)
+
+
 class Distilled(nn.Module):
     """A split at a size that the module remembers."""
 

@@ -53,6 +53,15 @@ def test_random_cuts_keep_something_of_everything_and_drop_the_ends() -> None:
         assert all(values == sorted(set(values)) for values in kept.values())
 
 
+def test_random_cuts_take_unequally_from_both_halves() -> None:
+    """Code that needs equal halves must not be proven by a cut that leaves them equal."""
+    unequal = 0
+    for seed in range(50):
+        kept = random_cut([Unit((group("a", 32),))], np.random.default_rng(seed))["a"]
+        unequal += 2 * sum(k < 16 for k in kept) != len(kept)
+    assert unequal > 45
+
+
 def test_random_cuts_of_two_channels_try_both() -> None:
     tried = {random_cut([Unit((group("b", 2),))], np.random.default_rng(s))["b"][0] for s in range(20)}
     assert tried == {0, 1}
