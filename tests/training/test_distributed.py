@@ -16,15 +16,17 @@ from tests.training import worker
 
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run"]
 SCRIPT = str(Path(__file__).with_name("worker.py"))
-# Without the second variable a restarted job finds the dead workers' addresses (pytorch issue 135712).
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+# Without this a restarted job finds the dead workers' addresses (pytorch issue 135712); torch may abort with it.
+RESTARTING = ENVIRONMENT | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 
 def torchrun(*arguments: object, restarts: int = 0) -> subprocess.CompletedProcess:
     """Two workers of this machine."""
     flags = ["--standalone", "--nproc_per_node=2", f"--max-restarts={restarts}"]
     command = [*LAUNCHER, *flags, SCRIPT, *map(str, arguments)]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False)
+    environment = RESTARTING if restarts else ENVIRONMENT
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
 def agree(folder: Path, out: Path) -> None:
