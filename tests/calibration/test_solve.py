@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from espalier.calibration.solve import Rows, fit, product
 
 
-def drawn(seed: int, rows: int = 200, columns: int = 6, outputs: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+def drawn(
+    seed: int, rows: int = 200, columns: int = 6, outputs: int = 3
+) -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(seed)
     return torch.randn(rows, columns), torch.randn(outputs, columns, dtype=torch.float64)
 
@@ -39,7 +41,9 @@ def test_only_positive_parts_count_where_rectified() -> None:
     inputs, weights = drawn(2, rows=400)
     targets = (inputs @ weights.T.float()).relu()
     targets = torch.where(targets > 0, targets, -torch.rand_like(targets) * 9)
-    plain, mended = (fit(Rows(inputs, targets, r), torch.zeros_like(weights), rounds=50) for r in (False, True))
+    plain, mended = (
+        fit(Rows(inputs, targets, r), torch.zeros_like(weights), rounds=50) for r in (False, True)
+    )
     rows = Rows(inputs, targets, True)
     assert rows.error(mended) < 0.2 * rows.error(plain)
 

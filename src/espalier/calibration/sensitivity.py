@@ -47,11 +47,11 @@ def sensitivities(network: nn.Module, inputs: Tensor, *, probes: int = 1, seed: 
 def _probe(network: nn.Module, inputs: Tensor, probes: int, seed: int) -> None:
     """Backward from random signs on the image, one input at a time, leaving no gradients behind."""
     generator = torch.Generator().manual_seed(seed)
-    parameters = [p for p in network.parameters() if p.requires_grad] or list(network.parameters())[:1]
     with torch.enable_grad():
         for row in inputs.split(1):
-            output = network(row.clone().requires_grad_())
+            leaf = row.clone().requires_grad_()
+            output = network(leaf.clone())  # some networks write into their input
             image = output[0] if isinstance(output, tuple | list) else output
             for k in range(probes):
                 signs = torch.randint(0, 2, image.shape, generator=generator).to(image) * 2 - 1
-                torch.autograd.grad(image, parameters, signs, retain_graph=k + 1 < probes, allow_unused=True)
+                torch.autograd.grad(image, leaf, signs, retain_graph=k + 1 < probes, allow_unused=True)
