@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "Measure PSNR, SSIM and cost of a network on a folder of images.",
     "compress": "Make a network smaller to a budget, recover its quality, write a run folder.",
     "upscale": "Enlarge images and folders of images with a network or an exported file.",
+    "export": "Write a network as ONNX, pt2 or a plain checkpoint, and compare the file with torch.",
     "report": "Write the report of a run again, or one page that compares several runs.",
     "train": "Train a network on folders of images; under torchrun on many machines.",
     "demo": "Compress a small bundled network on bundled photographs, offline, in minutes.",

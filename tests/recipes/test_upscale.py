@@ -9,14 +9,15 @@ from espalier.errors import EspalierError, ImageError, NetworkError
 from espalier.images.io import Image, read_image, to_tensor, write_image
 from espalier.images.resize import imresize
 from espalier.recipes import upscale
-from espalier.recipes.upscale import Enlarger, SkippedFileWarning
+from espalier.recipes.enlarger import Enlarger, of_network, with_tile
+from espalier.recipes.upscale import SkippedFileWarning
 from tests.evaluation.networks import Bicubic, Convolutions, network
 from tests.recipes.conftest import TINY
 
 
 def enlarger(tile: int | None = None, **body: int) -> Enlarger:
-    found = upscale.of_network(network(Convolutions(**body)))
-    return upscale._with_tile(found, tile) if tile else found
+    found = of_network(network(Convolutions(**body)))
+    return with_tile(found, tile) if tile else found
 
 
 def noise(height: int, width: int, dtype: type = np.uint8) -> np.ndarray:
@@ -42,7 +43,7 @@ def test_folders_and_files_are_enlarged_under_their_names(photos: Path, tmp_path
 def test_the_result_is_what_the_network_gives() -> None:
     pixels = noise(20, 24)
     net = network(Convolutions())
-    out = upscale.enlarge_image(upscale.of_network(net), Image(pixels))
+    out = upscale.enlarge_image(of_network(net), Image(pixels))
     with torch.no_grad():
         expected = net(to_tensor(Image(pixels))).clamp(0, 1).mul(255).round()
     assert np.array_equal(out.pixels, expected[0].permute(1, 2, 0).numpy())
@@ -57,7 +58,7 @@ def test_tiles_leave_no_seams() -> None:
 
 def test_sixteen_bits_stay_sixteen() -> None:
     image = Image(noise(16, 16, np.uint16))
-    out = upscale.enlarge_image(upscale.of_network(network(Bicubic())), image)
+    out = upscale.enlarge_image(of_network(network(Bicubic())), image)
     assert out.bits == 16
     truth = imresize(image.pixels.astype(np.float64), 2).clip(0, 65535)
     assert np.abs(out.pixels - truth).max() < 1
@@ -108,7 +109,7 @@ def test_a_damaged_file_is_named_and_the_others_are_written(photos: Path, tmp_pa
 
 
 def test_numbers_that_are_not_finite_are_an_error() -> None:
-    net = upscale.of_network(network(Bicubic(offset=float("nan"))))
+    net = of_network(network(Bicubic(offset=float("nan"))))
     with pytest.raises(NetworkError, match="finite"):
         upscale.enlarge_image(net, Image(noise(8, 8)))
 

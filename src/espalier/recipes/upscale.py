@@ -1,8 +1,8 @@
 """`espalier upscale`: enlarge images with a network or an exported file."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,34 +11,18 @@ import torch
 from cyclopts import Parameter
 from torch import Tensor
 
-from espalier.costs.running import at_rest
 from espalier.errors import EspalierError, ImageError, NetworkError, OutputError
 from espalier.evaluation.ensemble import self_ensemble as eightfold
-from espalier.evaluation.tiling import OVERLAP, fitting_tile, tiled
+from espalier.evaluation.tiling import tiled
 from espalier.images.folder import list_images
 from espalier.images.io import FORMATS, Image, read_image, to_tensor, write_image
 from espalier.images.resize import imresize
-from espalier.networks.load import load
-from espalier.networks.network import Network
 from espalier.recipes.console import counting, say
-
-MEMORY = 400 << 20
-"""Bytes that a network may take for one part: with the enlarged photograph beside it, 2 GiB are enough."""
+from espalier.recipes.enlarger import Enlarger, open_enlarger, with_tile
 
 
 class SkippedFileWarning(UserWarning):
     """A file was not enlarged."""
-
-
-@dataclass(frozen=True)
-class Enlarger:
-    """Something that enlarges RGB (1, 3, H, W) in 0..1, and the parts in which it should be fed."""
-
-    scale: int
-    run: Callable[[Tensor], Tensor]
-    tile: Callable[[tuple[int, int]], int | None]
-    """Part for an image of this height and width; None for the whole at once."""
-    overlap: int = OVERLAP
 
 
 def command(
@@ -77,7 +61,7 @@ def command(
     work = jobs(inputs, out, suffix)
     enlarger = open_enlarger(network, scale)
     if tile is not None:
-        enlarger = _with_tile(enlarger, tile)
+        enlarger = with_tile(enlarger, tile)
     if self_ensemble:
         enlarger = replace(enlarger, run=partial(eightfold, enlarger.run))
     written = upscale(enlarger, work, overwrite=overwrite)
@@ -143,32 +127,6 @@ def _rounded(out: Tensor, top: int, grey: bool) -> Tensor:
     if grey:
         out = out.mean(1, keepdim=True)
     return out.float().clamp(0, 1).mul(top).round().to(torch.uint16 if top > 255 else torch.uint8)
-
-
-def open_enlarger(reference: str, scale: int | None = None) -> Enlarger:
-    """Anything that `espalier.load` takes, or an .onnx file.
-
-    Raises:
-        NetworkError: it cannot be loaded.
-    """
-    return of_network(load(reference, scale=scale))
-
-
-def of_network(network: Network) -> Enlarger:
-    """Parts are as large as memory allows."""
-    like = next(network.parameters(), torch.empty(0))
-
-    def run(x: Tensor) -> Tensor:
-        with at_rest(network):
-            return network(x.to(like))
-
-    return Enlarger(network.scale, run, lambda size: fitting_tile(network, size, MEMORY))
-
-
-def _with_tile(enlarger: Enlarger, tile: int) -> Enlarger:
-    if tile < 16:
-        raise NetworkError(f"--tile is {tile}: expected 16 pixels or more")
-    return replace(enlarger, tile=lambda _size: tile)
 
 
 def jobs(inputs: Sequence[Path], out: Path, suffix: str | None = None) -> list[tuple[Path, Path]]:

@@ -1,0 +1,75 @@
+"""ONNX, for onnxruntime, chaiNNer, TensorRT, OpenVINO and many more: one file, weights inside."""
+
+import contextlib
+import io
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from espalier.errors import NetworkError
+from espalier.export.target import KEY, Exported, Request, metadata, need
+from espalier.export.trace import program
+from espalier.files import replacing
+from espalier.networks.network import Network
+
+SUFFIX = ".onnx"
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+
+
+def write(network: Network, path: Path, request: Request) -> Exported:
+    """Write the graph with its weights; metadata in the model's properties, the whole under "espalier"."""
+    traced, exported = program(network, request)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        translated = torch.onnx.export(
+            traced, (), dynamo=True, external_data=False, input_names=["input"], output_names=["output"]
+        )
+    assert translated is not None
+    told = metadata(network, exported.size, request.half)
+    translated.model.metadata_props.update({KEY: told, "scale": str(network.scale), "range": "1"})
+    with replacing(path) as temporary:
+        translated.save(temporary, external_data=False)
+    return exported
+
+
+def reader(path: Path) -> Callable[[Tensor], Tensor]:
+    """The file in onnxruntime, on the CPU."""
+    session = open_session(path)
+    name = session.get_inputs()[0].name
+    half = session.get_inputs()[0].type == "tensor(float16)"
+
+    def run(x: Tensor) -> Tensor:
+        fed = (x.half() if half else x.float()).contiguous().cpu().numpy()
+        return torch.from_numpy(session.run(None, {name: fed})[0]).float()
+
+    return run
+
+
+def open_session(path: Path) -> Any:
+    """An onnxruntime session with as many threads as torch has.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+        NetworkError: the file is no ONNX model.
+    """
+    need("onnx", ("onnxruntime",))
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own classes have no common base
+        reason = " ".join(str(error).split())[:200]
+        raise NetworkError(f"cannot load {path}: onnxruntime says {reason}") from error
+
+
+def read_metadata(session: Any) -> Mapping[str, Any]:
+    """What `write` wrote; empty for files of others."""
+    return json.loads(session.get_modelmeta().custom_metadata_map.get(KEY, "{}"))

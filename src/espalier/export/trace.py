@@ -1,0 +1,98 @@
+"""torch.export of a network: any height, width and batch where the network allows it, else one size."""
+
+import copy
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+
+from espalier.costs.running import at_rest
+from espalier.errors import NetworkError
+from espalier.export.standard import Standard
+from espalier.export.target import Exported, Request
+from espalier.networks.network import Adapter, Network
+
+OPEN = (72, 88)
+"""A size to trace with: unequal, and no square or window that networks are built for."""
+OTHER = (33, 50)
+"""A size that what was traced must take, too."""
+
+
+def standard(network: Network, half: bool = False) -> Standard:
+    """A copy on the CPU in the convention of exported files."""
+    like = torch.float16 if half else torch.float32
+    return Standard(copy.deepcopy(network).to("cpu", like)).eval()
+
+
+def program(network: Network, request: Request) -> tuple[ExportedProgram, Exported]:
+    """Trace `network`; where its size cannot be left open, it is fixed, and the note says why.
+
+    Raises:
+        NetworkError: it cannot be traced at all.
+    """
+    module = standard(network, request.half)
+    if request.fixed is not None:
+        return _fixed(module, request.fixed, request.half), Exported(request.fixed)
+    try:
+        return _open(module, network.adapter, request.half)
+    except Exception as error:  # whatever torch's tracer meets in foreign code
+        size = fitting(OPEN, network.adapter)
+        note = f"its size could not be left open ({_first_line(error)})"
+        return _fixed(module, size, request.half), Exported(size, note)
+
+
+def fitting(size: tuple[int, int], adapter: Adapter) -> tuple[int, int]:
+    """The least size, `size` or above, that needs no padding."""
+    edge = max(size) if adapter.square else 0
+    height, width = (max(wanted, edge, adapter.minimum) for wanted in size)
+    step = adapter.multiple_of
+    return -(-height // step) * step, -(-width // step) * step
+
+
+def _open(module: Standard, adapter: Adapter, half: bool) -> tuple[ExportedProgram, Exported]:
+    if adapter.square:
+        raise NetworkError("height and width must be equal")
+    height, width = fitting(OPEN, adapter)
+    # DYNAMIC, since AUTO silently fixes what it cannot leave open; a batch of 1 would be taken for a constant
+    edges = {2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
+    try:
+        traced = _traced(module, _example(2, height, width, half), ({0: Dim.DYNAMIC, **edges},))
+        _run(traced, _example(1, *fitting(OTHER, adapter), half))
+        return traced, Exported(None)
+    except Exception:
+        traced = _traced(module, _example(1, height, width, half), (edges,))
+        _run(traced, _example(1, *fitting(OTHER, adapter), half))
+        return traced, Exported(None, "it takes one image at a time")
+
+
+def _run(traced: ExportedProgram, x: Tensor) -> None:
+    """Fail where tracing has quietly fixed more than it tells."""
+    with torch.no_grad():
+        traced.module()(x)
+
+
+def _fixed(module: Standard, size: tuple[int, int], half: bool) -> ExportedProgram:
+    try:
+        return _traced(module, _example(1, *size, half), None)
+    except Exception as error:
+        name = module.network.name
+        raise NetworkError(f"{name} cannot be traced by torch.export: {_first_line(error)}") from error
+
+
+def _traced(module: Standard, x: Tensor, shapes: tuple[dict[int, Any], ...] | None) -> ExportedProgram:
+    with warnings.catch_warnings(), at_rest(module):
+        warnings.simplefilter("ignore")
+        module(x.clone())  # what is made once and kept must not be made of the tracer's tensors
+        return torch.export.export(module, (x,), dynamic_shapes=shapes)
+
+
+def _example(batch: int, height: int, width: int, half: bool) -> Tensor:
+    x = torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
+    return x.half() if half else x
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

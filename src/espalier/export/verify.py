@@ -1,0 +1,106 @@
+"""Running an exported file in its own runtime and comparing with torch."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from espalier.errors import NetworkError
+from espalier.export.target import Exported, Request, Target
+from espalier.export.trace import standard
+from espalier.networks.network import Network
+
+TOLERANCE = 1e-4
+"""Largest difference, as a share of the range of the images."""
+HALF_TOLERANCE = 2e-2
+"""The same in 16 bits, whose numbers are 5e-4 apart just below 1."""
+SIZES = ((40, 56), (61, 47))
+
+
+@dataclass(frozen=True)
+class Match:
+    """How far the file is from torch on one image."""
+
+    size: tuple[int, int]
+    difference: float
+    """Largest difference; the range is 1."""
+    psnr: float
+    """Between the two, in dB; infinite where nothing differs."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How far an exported file is from torch."""
+
+    matches: tuple[Match, ...]
+    tolerance: float
+
+    @property
+    def difference(self) -> float:
+        return max(match.difference for match in self.matches)
+
+    @property
+    def passed(self) -> bool:
+        return self.difference <= self.tolerance  # NaN does not pass
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "passed": self.passed}
+
+
+def verify(
+    target: Target,
+    network: Network,
+    path: Path,
+    exported: Exported,
+    request: Request,
+    image: Tensor,
+) -> Verification:
+    """Compare `path` with `network` on parts of `image` (1, 3, H, W) of two sizes, or of its fixed size.
+
+    Raises:
+        NetworkError: the runtime cannot load or run the file.
+    """
+    try:
+        run = target.reader(path)
+        reference = standard(network)
+        matches = tuple(_match(run, reference, x) for x in _images(image, network, exported))
+    except NetworkError:
+        raise
+    except Exception as error:  # runtimes raise what they like
+        reason = " ".join(str(error).split())[:300]
+        raise NetworkError(f"{path} was written, but does not run: {reason}") from error
+    return Verification(matches, HALF_TOLERANCE if request.half else TOLERANCE)
+
+
+def _images(image: Tensor, network: Network, exported: Exported) -> Sequence[Tensor]:
+    """Two sizes; of a file of one size, two places of the image."""
+    if exported.size is not None:
+        first = _part(image, exported.size)
+        return first, first.flip(2, 3)
+    least = network.adapter.minimum
+    return [_part(image, (max(height, least), max(width, least))) for height, width in SIZES]
+
+
+def _part(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """The upper left corner; an image that is too small is repeated."""
+    repeats = [math.ceil(wanted / there) for wanted, there in zip(size, image.shape[-2:])]
+    return image.repeat(1, 1, *repeats)[..., : size[0], : size[1]].contiguous()
+
+
+def _match(run: Callable[[Tensor], Tensor], reference: Callable[[Tensor], Tensor], x: Tensor) -> Match:
+    with torch.no_grad():
+        expected = reference(x.clone())
+    found = run(x)
+    size = (x.shape[2], x.shape[3])
+    if found.shape != expected.shape:
+        raise NetworkError(
+            f"the file gives {tuple(found.shape)} for {tuple(x.shape)}, torch {tuple(expected.shape)}"
+        )
+    gap = (found.double() - expected.double()).abs()
+    mean = float(gap.square().mean())
+    psnr = math.inf if mean == 0 else -10 * math.log10(mean) if math.isfinite(mean) else -math.inf
+    return Match(size, float(gap.max()), psnr)

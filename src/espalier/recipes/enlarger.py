@@ -1,0 +1,118 @@
+"""What enlarges images: a network in torch, or an ONNX file of ours or of others."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from espalier.costs.running import at_rest
+from espalier.errors import NetworkError
+from espalier.evaluation.tiling import ALIGN, OVERLAP, fitting_tile
+from espalier.export import onnx
+from espalier.networks.load import load
+from espalier.networks.network import Network
+
+MEMORY = 400 << 20
+"""Bytes that a network may take for one part: with the enlarged photograph beside it, 2 GiB are enough."""
+ONNX_TILE = 256
+"""Of an ONNX file nobody knows beforehand what memory it takes."""
+
+
+@dataclass(frozen=True)
+class Enlarger:
+    """Something that enlarges RGB (1, 3, H, W) in 0..1, and the parts in which it should be fed."""
+
+    scale: int
+    run: Callable[[Tensor], Tensor]
+    tile: Callable[[tuple[int, int]], int | None]
+    """Part for an image of this height and width; None for the whole at once."""
+    overlap: int = OVERLAP
+
+
+def open_enlarger(reference: str, scale: int | None = None) -> Enlarger:
+    """Anything that `espalier.load` takes, or an .onnx file.
+
+    Raises:
+        NetworkError: it cannot be loaded, or is for another scale.
+        MissingExtraError: an .onnx file, and onnxruntime is not installed.
+    """
+    if not reference.lower().endswith(".onnx"):
+        return of_network(load(reference, scale=scale))
+    found = of_onnx(Path(reference))
+    if scale not in (None, found.scale):
+        raise NetworkError(f"{reference} enlarges x{found.scale}, but x{scale} was asked for")
+    return found
+
+
+def of_network(network: Network) -> Enlarger:
+    """Parts are as large as memory allows."""
+    like = next(network.parameters(), torch.empty(0))
+
+    def run(x: Tensor) -> Tensor:
+        with at_rest(network):
+            return network(x.to(like))
+
+    return Enlarger(network.scale, run, lambda size: fitting_tile(network, size, MEMORY))
+
+
+def of_onnx(path: Path) -> Enlarger:
+    """An ONNX file with one image in and one out; one of a fixed size is fed parts padded to it.
+
+    Raises:
+        NetworkError: it cannot be loaded, is no super-resolution network, or its size is too small for parts.
+    """
+    if not path.is_file():
+        raise NetworkError(f"there is no file {path}")
+    session = onnx.open_session(path)
+    run = onnx.reader(path)
+    shape = session.get_inputs()[0].shape
+    if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
+        raise NetworkError(f"{path} takes {shape}: expected RGB images, (batch, 3, height, width)")
+    size = (shape[2], shape[3])
+    if not all(isinstance(edge, int) for edge in size):
+        return Enlarger(_scale(session, run, (64, 64), path), run, lambda _size: ONNX_TILE)
+    overlap = min(OVERLAP, min(size) // 4 // ALIGN * ALIGN)
+    tile = (min(size) - 2 * overlap) // ALIGN * ALIGN
+    if tile < ALIGN:
+        raise NetworkError(f"{path} takes only {size[1]}x{size[0]} pixels; expected {ALIGN} or more")
+    scale = _scale(session, run, size, path)
+    return Enlarger(scale, lambda x: _filled(run, x, size, scale), lambda _size: tile, overlap)
+
+
+def with_tile(enlarger: Enlarger, tile: int) -> Enlarger:
+    """The same, fed parts of `tile` pixels.
+
+    Raises:
+        NetworkError: `tile` is too small.
+    """
+    if tile < ALIGN:
+        raise NetworkError(f"--tile is {tile}: expected {ALIGN} pixels or more")
+    return replace(enlarger, tile=lambda _size: tile)
+
+
+def _scale(session: Any, run: Callable[[Tensor], Tensor], size: tuple[int, int], path: Path) -> int:
+    """As the file says, else as it does."""
+    told = onnx.read_metadata(session).get("scale")
+    if told is not None:
+        return int(told)
+    out = run(torch.full((1, 3, *size), 0.5))
+    scale, rest = divmod(out.shape[-2], size[0])
+    if rest or tuple(out.shape) != (1, 3, scale * size[0], scale * size[1]):
+        raise NetworkError(
+            f"{path} makes {tuple(out.shape)} of an image of {size[1]}x{size[0]}: no enlargement"
+        )
+    return scale
+
+
+def _filled(run: Callable[[Tensor], Tensor], x: Tensor, size: tuple[int, int], scale: int) -> Tensor:
+    """Run a part that may be smaller than the fixed size."""
+    height, width = x.shape[-2:]
+    if height > size[0] or width > size[1]:
+        raise NetworkError(f"the file takes only {size[1]}x{size[0]} pixels; leave --tile out")
+    below, right = size[0] - height, size[1] - width
+    mode = "reflect" if below < height and right < width else "replicate"
+    return run(functional.pad(x, (0, right, 0, below), mode=mode))[..., : height * scale, : width * scale]
