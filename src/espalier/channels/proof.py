@@ -56,7 +56,7 @@ class MaskedRun(Tracer):
     ) -> None:
         super().__init__(network)
         self.rescale = rescale
-        """Whether a factor 1 / sqrt(width) means the width that is left, as where code reads it off a shape."""
+        """Whether a factor sqrt(size) means the size that is left, as where code reads it off a shape."""
         self.lives = ~dead[classes.root[: self.trace.atoms.count]]
 
     def run(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -65,19 +65,23 @@ class MaskedRun(Tracer):
             if any(m is not None for m in masks):
                 return call_without_dead(func, args, kwargs, masks)
         if self.rescale and name in ("mul", "div"):
-            args = self._rescaled(name, args)
+            args = self._rescaled(args)
         return func(*args, **kwargs)
 
-    def _rescaled(self, name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _rescaled(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A factor sqrt(n) or 1 / sqrt(n), n being the size of an axis with dead positions, for the size left."""
         x, factor = args[:2]
-        if not isinstance(x, Tensor) or not x.ndim or not isinstance(factor, float):
+        if not isinstance(x, Tensor) or not isinstance(factor, float):
             return args
-        width = x.shape[-1]
-        mask = self._mask(tuple(f for f in self.label(x) if f.shape[-1] > 1))
-        if mask is None or not math.isclose(factor**2, width if name == "div" else 1 / width, rel_tol=1e-6):
-            return args
-        left = float(mask.sum(-1).max()) / width
-        return (x, factor * left ** (0.5 if name == "div" else -0.5), *args[2:])
+        for dim, size in enumerate(x.shape):
+            mask = self._mask(tuple(f for f in self.label(x) if f.shape[dim] > 1))
+            if mask is not None and size > 1:
+                left = float(mask.sum(dim).max()) / size
+                if math.isclose(factor**2, size, rel_tol=1e-6):
+                    return (x, factor * left**0.5, *args[2:])
+                if math.isclose(factor**2, 1 / size, rel_tol=1e-6):
+                    return (x, factor / left**0.5, *args[2:])
+        return args
 
     def _mask(self, label: Label) -> Tensor | None:
         """True where a position lives, broadcastable; None where all do."""
