@@ -34,7 +34,7 @@ def tiny() -> channels.Channels:
 
 def test_every_path_is_where_such_files_live() -> None:
     root = Path(__file__).parents[1]
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
     for path in EXAMPLES:
         parent = (root / path).parent
         assert (parent if parent.is_dir() else parent.parent).is_dir(), path
@@ -105,3 +105,13 @@ def test_the_network_recognises_itself_and_can_be_pruned() -> None:
 
 def status_of_head(network: nn.Module) -> str:
     return channels.analyse(network, torch.rand(1, 3, 8, 10)).group("head.weight").status
+
+
+def test_the_export_target_writes_what_the_network_computes(tmp_path: Path) -> None:
+    from espalier.export import Request, verify
+
+    target = example("export/safetensors.py")
+    network = load("edsr(scale=2, blocks=1, channels=4)")
+    path = tmp_path / f"a{target.SUFFIX}"
+    exported = target.write(network, path, Request())
+    assert verify(target, network, path, exported, Request(), torch.rand(1, 3, 64, 64)).passed
