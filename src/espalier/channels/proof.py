@@ -55,6 +55,8 @@ class MaskedRun(Tracer):
         self, network: nn.Module, classes: Classes, dead: np.ndarray, *, rescale: bool = False
     ) -> None:
         super().__init__(network)
+        self.contracted = (1, 1.0)
+        """Size of the axis that the last product of activations summed over, and the share of it that lives."""
         self.rescale = rescale
         """Whether a factor sqrt(size) means the size that is left, as where code reads it off a shape."""
         self.lives = ~dead[classes.root[: self.trace.atoms.count]]
@@ -62,6 +64,12 @@ class MaskedRun(Tracer):
     def run(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name.rstrip("_") in COUNTING:
             masks = [self._mask(self.label(a)) for a in args if isinstance(a, Tensor)]
+            if name == "bmm":
+                self.contracted = args[0].shape[-1], self._left(args[0], args[0].ndim - 1)
+            if self.rescale and name.startswith("_scaled_dot_product") and kwargs.get("scale") is None:
+                kwargs = kwargs | {
+                    "scale": (args[0].shape[-1] * self._left(args[0], args[0].ndim - 1)) ** -0.5
+                }
             if any(m is not None for m in masks):
                 return call_without_dead(func, args, kwargs, masks)
         if self.rescale and name in ("mul", "div"):
@@ -73,15 +81,17 @@ class MaskedRun(Tracer):
         x, factor = args[:2]
         if not isinstance(x, Tensor) or not isinstance(factor, float):
             return args
-        for dim, size in enumerate(x.shape):
-            mask = self._mask(tuple(f for f in self.label(x) if f.shape[dim] > 1))
-            if mask is not None and size > 1:
-                left = float(mask.sum(dim).max()) / size
-                if math.isclose(factor**2, size, rel_tol=1e-6):
-                    return (x, factor * left**0.5, *args[2:])
-                if math.isclose(factor**2, 1 / size, rel_tol=1e-6):
-                    return (x, factor / left**0.5, *args[2:])
+        for size, left in [*((n, self._left(x, d)) for d, n in enumerate(x.shape)), self.contracted]:
+            if left < 1 and math.isclose(factor**2, size, rel_tol=1e-6):
+                return (x, factor * left**0.5, *args[2:])
+            if left < 1 and math.isclose(factor**2, 1 / size, rel_tol=1e-6):
+                return (x, factor / left**0.5, *args[2:])
         return args
+
+    def _left(self, x: Tensor, dim: int) -> float:
+        """Share of the positions along an axis that live."""
+        mask = self._mask(tuple(f for f in self.label(x) if f.shape[dim] > 1))
+        return 1.0 if mask is None else float(mask.sum(dim).max()) / x.shape[dim]
 
     def _mask(self, label: Label) -> Tensor | None:
         """True where a position lives, broadcastable; None where all do."""

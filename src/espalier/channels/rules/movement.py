@@ -4,13 +4,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.utils._pytree import tree_map
 
-from espalier.channels.atoms import ALIVE
 from espalier.channels.call import Call
-from espalier.channels.labels import Label, covers, meet, shrunk, varying
-from espalier.channels.rules.reduction import over_space
+from espalier.channels.labels import Label, covers, shrunk, varying
 
 
 def move(call: Call) -> None:
@@ -150,135 +147,6 @@ def _tie_slices(call: Call, source: Tensor, dim: int) -> None:
         call.trace.grids.extend(f.unflatten(dim, (-1, size)) for f in inner)
 
 
-def cat(call: Call) -> None:
-    """Along the joined dimension positions stand side by side; along all others they meet."""
-    tensors = [t for t in call.args[0] if t.numel()]
-    out = call.outputs()[0]
-    dim = call.arg(1, "dim", 0) % out.ndim
-    across = [
-        (
-            tuple(f for f in call.label(t) if f.shape[dim] == 1),
-            [1 if d == dim else s for d, s in enumerate(t.shape)],
-        )
-        for t in tensors
-    ]
-    shape = [1 if d == dim else s for d, s in enumerate(out.shape)]
-    call.give((*_side_by_side(call, tensors, dim), *meet(call.atoms, across, shape, call.reason)), out)
-
-
-def _side_by_side(call: Call, tensors: list[Tensor], dim: int) -> Label:
-    along = [[f for f in call.label(t) if f.shape[dim] > 1] for t in tensors]
-    joined = []
-    for slot in range(max(len(fs) for fs in along)):
-        parts = [
-            fs[slot] if slot < len(fs) else torch.full([1] * t.ndim, -1, dtype=torch.int64)
-            for fs, t in zip(along, tensors, strict=True)
-        ]
-        sizes = [max(p.shape[d] for p in parts) for d in range(parts[0].ndim)]
-        spread = [
-            p.expand([t.shape[dim] if d == dim else s for d, s in enumerate(sizes)])
-            for p, t in zip(parts, tensors, strict=True)
-        ]
-        joined.append(torch.cat(spread, dim))
-    return tuple(joined)
-
-
-def stack(call: Call) -> None:
-    """A new dimension; the stacked tensors meet along all old ones only where they carry the same channels."""
-    tensors: list[Tensor] = list(call.args[0])
-    out = call.outputs()[0]
-    dim = call.arg(1, "dim", 0) % out.ndim
-    parts = [(tuple(f.unsqueeze(dim) for f in call.label(t)), t.unsqueeze(dim).shape) for t in tensors]
-    shape = [1 if d == dim else s for d, s in enumerate(out.shape)]
-    call.give(meet(call.atoms, parts, shape, call.reason), out)
-
-
-def pixel_shuffle(call: Call) -> None:
-    """The phases of a pixel come from channels side by side, which go together."""
-    square = int(call.arg(1, "upscale_factor")) ** 2
-    for factor in call.label(call.args[0]):
-        if factor.shape[-3] > 1:
-            by_pixel = factor.unflatten(-3, (-1, square))
-            call.atoms.unite(by_pixel, by_pixel.narrow(-3, 0, 1), call.reason)
-    move(call)
-    out = call.outputs()[0]
-    call.give(tuple(_without_phases(call, f) for f in call.label(out)))
-
-
-def _without_phases(call: Call, factor: Tensor) -> Tensor:
-    """The factor of united atoms, again of size 1 over height and width where they alone made it vary."""
-    source = call.args[0]
-    if any(f.shape[-1] > 1 or f.shape[-2] > 1 for f in call.label(source)):
-        return factor
-    return factor[..., :1, :1]
-
-
-def channel_shuffle(call: Call) -> None:
-    """Takes a channel of each group in turn, so the same channels must go from every group."""
-    groups = call.arg(1, "groups")
-    for factor in call.label(call.args[0]):
-        if factor.shape[1] > 1:
-            by_group = factor.unflatten(1, (groups, -1))
-            call.atoms.unite(by_group, by_group[:, :1], call.reason)
-    move(call)
-
-
-def index_put(call: Call) -> None:
-    """Written values meet the positions that they replace."""
-    target, indices, values = call.args[:3]
-    place = torch.ops.aten.index.Tensor(torch.empty(target.shape, device="meta"), _to_meta(indices))
-    moved = tuple(
-        small
-        for f in call.label(target)
-        if (small := shrunk(torch.ops.aten.index.Tensor(f.expand(target.shape), indices))) is not None
-    )
-    meet(call.atoms, [(moved, place.shape), call.operand(values)], place.shape, call.reason)
-    call.give(call.label(target))
-
-
-def _to_meta(indices: list[Tensor | None]) -> list[Tensor | None]:
-    return [None if i is None else i.to("meta") for i in indices]
-
-
-def pad(call: Call) -> None:
-    """Padding along an axis with channels adds positions that nobody owns; elsewhere it changes nothing."""
-    amounts = list(call.args[1])
-    label = []
-    for factor in call.label(call.args[0]):
-        own = [a if factor.shape[-1 - k // 2] > 1 else 0 for k, a in enumerate(amounts)]
-        label.append(functional.pad(factor, own, value=ALIVE) if any(own) else factor)
-    call.give(tuple(label))
-
-
-def unfold(call: Call) -> None:
-    """im2col: each channel owns all its kernel positions, in every patch."""
-    x = call.args[0]
-    out = call.outputs()[0]
-    label = []
-    for factor in over_space(call, call.label(x), x.ndim - 2):
-        channels = factor.flatten(-3)
-        times = out.shape[-2] // x.shape[-3] if channels.shape[-1] > 1 else 1
-        label.append(channels.repeat_interleave(times, dim=-1).unsqueeze(-1))
-    call.give(tuple(label), out)
-
-
-def fold(call: Call) -> None:
-    """col2im: overlapping patches are summed, so all kernel positions of a channel go together."""
-    source = call.args[0]
-    out = call.outputs()[0]
-    channels = out.shape[-3]
-    label = []
-    for factor in call.label(source):
-        full = factor.expand(source.shape)
-        by_channel = full.reshape(*source.shape[:-2], channels, -1, source.shape[-1])
-        first = by_channel[..., :1, :1]
-        call.atoms.unite(by_channel, first, call.reason)
-        small = shrunk(first)
-        if small is not None:
-            label.append(small)
-    call.give(tuple(label), out)
-
-
 _RESHAPES = {"view", "_unsafe_view", "reshape", "_reshape_alias"}
 _COPIES = {"clone", "detach", "alias", "_to_copy", "contiguous", "lift_fresh", "lift_fresh_copy", "detach_"}
 _MOVES = {
@@ -289,16 +157,4 @@ _MOVES = {
     "diagonal", "repeat_interleave", "as_strided", "embedding",
 }  # fmt: skip
 
-RULES = {
-    **dict.fromkeys(_RESHAPES | _COPIES | _MOVES, move),
-    "cat": cat,
-    "pixel_shuffle": pixel_shuffle,
-    "channel_shuffle": channel_shuffle,
-    "native_channel_shuffle": channel_shuffle,
-    "stack": stack,
-    "index_put": index_put,
-    "_index_put_impl": index_put,
-    "constant_pad_nd": pad,
-    "im2col": unfold,
-    "col2im": fold,
-}
+RULES = dict.fromkeys(_RESHAPES | _COPIES | _MOVES, move)
