@@ -131,7 +131,7 @@ ATTENTION: tuple[Entry, ...] = (
         slow=True,
     ),
     _attention(
-        "spandrel.RGT(embed_dim=12, depth=[2, 2], num_heads=[2, 2], mlp_ratio=2, upscale=4, "
+        "spandrel.RGT(embed_dim=32, depth=[2, 2], num_heads=[2, 2], mlp_ratio=2, upscale=4, "
         "split_size=[4, 8])",
         slow=True,
     ),
