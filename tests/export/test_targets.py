@@ -89,6 +89,8 @@ def test_onnx_of_a_pruned_network_is_one_file_that_takes_any_size(tmp_path: Path
     told = {prop.key: prop.value for prop in onnx.load(path).metadata_props}
     assert (told["scale"], told["range"]) == ("2", "1")
     assert json.loads(told["espalier"])["plans"][0]["channels"]
+    with pytest.raises(NetworkError, match="does not run on 9x8 pixels"):
+        target("onnx").reader(path)(torch.zeros(1, 4, 8, 9))
 
 
 def test_pth_is_read_by_name_alone(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from PIL import Image as pil
 from espalier.errors import EspalierError, ImageError, NetworkError
 from espalier.images.io import Image, read_image, to_tensor, write_image
 from espalier.images.resize import imresize
-from espalier.recipes import upscale
+from espalier.recipes import enlarger, upscale
 from espalier.recipes.enlarger import Enlarger, of_network, with_tile
 from espalier.recipes.upscale import SkippedFileWarning
 from tests.evaluation.networks import Bicubic, Convolutions, network
 from tests.recipes.conftest import TINY
 
 
-def enlarger(tile: int | None = None, **body: int) -> Enlarger:
+def convolutions(tile: int | None = None, **body: int) -> Enlarger:
     found = of_network(network(Convolutions(**body)))
     return with_tile(found, tile) if tile else found
 
@@ -51,7 +51,7 @@ def test_the_result_is_what_the_network_gives() -> None:
 
 def test_tiles_leave_no_seams() -> None:
     image = Image(noise(90, 100, np.uint16))
-    whole, tiles = (upscale.enlarge_image(enlarger(tile), image).pixels for tile in (None, 32))
+    whole, tiles = (upscale.enlarge_image(convolutions(tile), image).pixels for tile in (None, 32))
     difference = np.abs(whole.astype(int) - tiles.astype(int)).max()
     assert difference <= 65535 * 1e-4
 
@@ -106,6 +106,20 @@ def test_a_damaged_file_is_named_and_the_others_are_written(photos: Path, tmp_pa
         upscale.command(TINY, [photos], out=tmp_path / "out", suffix="webp")
     assert {f.suffix for f in (tmp_path / "out").iterdir()} == {".webp"}
     assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+@pytest.mark.parametrize("size", [(6, 7), (3, 16), (16, 16)])
+def test_parts_smaller_than_a_file_takes_are_filled(size: tuple[int, int]) -> None:
+    x = torch.rand(1, 3, *size)
+
+    def only_sixteen(part: torch.Tensor) -> torch.Tensor:
+        assert part.shape == (1, 3, 16, 16)
+        return part.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    out = enlarger._filled(only_sixteen, x, (16, 16), 2)
+    assert torch.equal(out[..., ::2, ::2], x)
+    with pytest.raises(NetworkError, match="only 2x2 pixels"):
+        enlarger._filled(only_sixteen, x, (2, 2), 2)
 
 
 def test_numbers_that_are_not_finite_are_an_error() -> None:

@@ -45,7 +45,11 @@ def reader(path: Path) -> Callable[[Tensor], Tensor]:
 
     def run(x: Tensor) -> Tensor:
         fed = (x.half() if half else x.float()).contiguous().cpu().numpy()
-        return torch.from_numpy(session.run(None, {name: fed})[0]).float()
+        try:
+            return torch.from_numpy(session.run(None, {name: fed})[0]).float()
+        except Exception as error:  # onnxruntime's own classes have no common base
+            size = f"{x.shape[-1]}x{x.shape[-2]}"
+            raise NetworkError(f"{path} does not run on {size} pixels: {_short(error)}") from error
 
     return run
 
@@ -66,10 +70,13 @@ def open_session(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own classes have no common base
-        reason = " ".join(str(error).split())[:200]
-        raise NetworkError(f"cannot load {path}: onnxruntime says {reason}") from error
+        raise NetworkError(f"cannot load {path}: onnxruntime says {_short(error)}") from error
 
 
 def read_metadata(session: Any) -> Mapping[str, Any]:
     """What `write` wrote; empty for files of others."""
     return json.loads(session.get_modelmeta().custom_metadata_map.get(KEY, "{}"))
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -74,7 +74,9 @@ def of_onnx(path: Path) -> Enlarger:
         raise NetworkError(f"{path} takes {shape}: expected RGB images, (batch, 3, height, width)")
     size = (shape[2], shape[3])
     if not all(isinstance(edge, int) for edge in size):
-        return Enlarger(_scale(session, run, (64, 64), path), run, lambda _size: ONNX_TILE)
+        scale = _scale(session, run, (64, 64), path)
+        least = onnx.read_metadata(session).get("minimum", 1)
+        return Enlarger(scale, lambda x: _filled(run, x, _at_least(x, least), scale), lambda _size: ONNX_TILE)
     overlap = min(OVERLAP, min(size) // 4 // ALIGN * ALIGN)
     tile = (min(size) - 2 * overlap) // ALIGN * ALIGN
     if tile < ALIGN:
@@ -108,8 +110,12 @@ def _scale(session: Any, run: Callable[[Tensor], Tensor], size: tuple[int, int],
     return scale
 
 
+def _at_least(x: Tensor, least: int) -> tuple[int, int]:
+    return max(x.shape[-2], least), max(x.shape[-1], least)
+
+
 def _filled(run: Callable[[Tensor], Tensor], x: Tensor, size: tuple[int, int], scale: int) -> Tensor:
-    """Run a part that may be smaller than the fixed size."""
+    """Run a part that may be smaller than the size that the file takes."""
     height, width = x.shape[-2:]
     if height > size[0] or width > size[1]:
         raise NetworkError(f"the file takes only {size[1]}x{size[0]} pixels; leave --tile out")
