@@ -55,3 +55,13 @@ def test_a_place_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
 def test_numbers_that_json_lacks_become_null(tmp_path: Path) -> None:
     run.write_json(tmp_path / "a.json", {"psnr": math.inf, "list": [1.5, math.nan, (2,)], 3: "x"})
     assert json.loads((tmp_path / "a.json").read_text()) == {"psnr": None, "list": [1.5, None, [2]], "3": "x"}
+
+
+def test_a_run_without_a_name_gets_a_new_folder(tmp_path: Path) -> None:
+    assert run.stem("../weights/RNet-EDSRlike/rnet_x4.pth") == "rnet_x4"
+    assert run.stem("edsr(scale=2, blocks=2)") == "edsr"
+    assert run.stem("mine.nets:small") == "mine"
+    first = run.fresh("edsr-magnitude-macs0.5", tmp_path)
+    assert first == tmp_path / "edsr-magnitude-macs0.5"
+    first.mkdir()
+    assert run.fresh("edsr-magnitude-macs0.5", tmp_path).name == "edsr-magnitude-macs0.5-2"

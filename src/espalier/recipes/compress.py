@@ -95,7 +95,7 @@ def command(
     network: str,
     *,
     data: Path,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     settings: Annotated[CompressSettings, Parameter(name="*")] = CompressSettings(),  # noqa: B008 (frozen)
 ) -> None:
     """Make a network smaller to a budget, recover its quality, write a run folder.
@@ -107,9 +107,10 @@ def command(
     data
         Folder of high-resolution images, or of HR/LR pairs, to recover and measure on.
     out
-        Run folder to write.
+        Run folder to write; by default a new one in runs/, named after network, method and budget.
     """
-    finish_on_terminal(compress(network, data, out, settings))
+    place = out or run.fresh(f"{run.stem(network)}-{settings.method}-{settings.budget.replace('=', '')}")
+    finish_on_terminal(compress(network, data, place, settings))
 
 
 def finish_on_terminal(out: Path) -> None:

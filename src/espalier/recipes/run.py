@@ -1,10 +1,12 @@
 """Writing a run folder: everything that a report, or another machine, needs to know of a run."""
 
 import datetime
+import itertools
 import json
 import math
 import os
 import platform
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +35,22 @@ def begin(path: Path, settings: Mapping[str, Any], *, overwrite: bool = False) -
     write_text(path / folder.CONFIG, dump(settings))
     write_json(path / folder.ENVIRONMENT, environment())
     return path
+
+
+def stem(reference: str) -> str:
+    """A short name for a folder from whatever names a network: file, constructor or factory."""
+    name = reference.partition("(")[0]
+    name = Path(name).stem if Path(name).suffix else name
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name) or "network"
+
+
+def fresh(name: str, parent: Path = Path("runs")) -> Path:
+    """A run folder that does not exist yet: `name`, or `name-2`, `name-3`, ..."""
+    return next(
+        path
+        for k in itertools.count(1)
+        if not (path := parent / (name if k == 1 else f"{name}-{k}")).exists()
+    )
 
 
 def dump(settings: Mapping[str, Any]) -> str:
