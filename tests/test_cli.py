@@ -43,7 +43,7 @@ def _seconds(*arguments: str) -> float:
     [
         (("compres",), 'Did you mean "compress"'),
         (("compress", "x.pth", "--dta", "y"), "Did you mean --data"),
-        (("compress", "x.pth", "--data", "y"), "--out"),
+        (("compress", "x.pth", "--out", "z"), "--data"),
         (("compress", "x.pth", "--data", "y", "--out", "z", "--round-to", "0"), "--round-to is '0'"),
         (("inspect", "--config", "/nowhere/c.yaml"), "no configuration file /nowhere/c.yaml"),
         (("inspect", "--config"), "--config needs a file"),
