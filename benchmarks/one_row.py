@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rows import ROWS, Row, grown
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ def espalier(row: Row, onnx: bool) -> dict[str, Any]:
     result["unknown"] = sorted({unknown.operator for unknown in found.unknown})
     result["rigid"] = {g.name: g.reason for g in found.groups if g.status == "rigid"}
     scores = importance.scores("l2", network.body, found.prunable, seed=0)
-    kept = allocation.allocate(found, scores, allocation.Budget("ratio", RATIO), by="uniform")
+    kept = halved(found, scores)
     verdict = found.check(kept)
     result |= {"proven": verdict.equal, "difference": verdict.difference, "reason": verdict.reason}
     smaller = copy.deepcopy(network)
@@ -66,6 +67,12 @@ def espalier(row: Row, onnx: bool) -> dict[str, Any]:
     result |= reductions(network, smaller)
     result["reload"] = reload_difference(smaller)
     return result | ({"onnx": onnx_difference(smaller)} if onnx else {})
+
+
+def halved(found: channels.Channels, scores: dict[str, np.ndarray]) -> dict[str, list[int]]:
+    """The best channels of every unit, half of them rounded down, as Torch-Pruning rounds."""
+    decided = allocation.units(found.groups)
+    return allocation.choose(decided, [max(1, int(unit.levels * (1 - RATIO))) for unit in decided], scores)
 
 
 def reductions(dense: Network, pruned: Network) -> dict[str, Any]:

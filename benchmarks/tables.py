@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rows import ROWS
+
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = Path(__file__).parent / "results"
 
@@ -14,7 +16,7 @@ ARCHITECTURES = """\
 
 Every network as its class makes it, with random weights, half of the channels of every group removed (the same
 share everywhere), **no hint given**. MACs are counted on the network that was cut, for a 64 × 64 input (or the
-next size that the network takes). Written by `benchmarks/architectures.py`; {versions}.
+next size that the network takes). The rows were run in several goes. Written by `benchmarks/architectures.py`; {versions}.
 
 - **graph**: tracing and grouping; **analyse**: that and the proof of every group. For Torch-Pruning (TP), the graph,
   and the construction of its pruner (graph included). Processor seconds of one thread, both at a {small} image.
@@ -73,7 +75,8 @@ def number(value: Any) -> str:
 
 def write_architectures(results: Mapping[str, Any], path: Path) -> None:
     """The survey as a page."""
-    rows = results["rows"]
+    place = {row.name: number for number, row in enumerate(ROWS)}
+    rows = dict(sorted(results["rows"].items(), key=lambda item: place.get(item[0], len(place))))
     onnx = any("onnx" in row.get("espalier", {}) for row in rows.values())
     header = ["network", "graph s", "analyse s", "MACs", "params", "proof", "in groups", "reload"]
     header += ["ONNX"] if onnx else []
