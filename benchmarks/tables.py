@@ -16,7 +16,8 @@ ARCHITECTURES = """\
 
 Every network as its class makes it, with random weights, half of the channels of every group removed (the same
 share everywhere), **no hint given**. MACs are counted on the network that was cut, for a 64 × 64 input (or the
-next size that the network takes). The rows were run in several goes. Written by `benchmarks/architectures.py`; {versions}.
+next size that the network takes). The rows were run in several goes.
+Written by `benchmarks/architectures.py`; {versions}.
 
 - **graph**: tracing and grouping; **analyse**: that and the proof of every group. For Torch-Pruning (TP), the graph,
   and the construction of its pruner (graph included). Processor seconds of one thread, both at a {small} image.
