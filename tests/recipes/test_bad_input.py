@@ -21,7 +21,11 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         with pytest.raises(SystemExit) as caught:
             cli.main()
         assert caught.value.code == 2
-        told = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(("pruning", "proven"))]
+        told = [
+            line
+            for line in capsys.readouterr().err.splitlines()
+            if not line.startswith(("pruning", "proven"))
+        ]
         assert len(told) == 1, told
         assert told[0].startswith("espalier: ")
         return told[0]
