@@ -116,8 +116,9 @@ def rehearsal_check(channels: Channels) -> Check:
     rehearsal = rehearsal_copy(channels.network)
 
     def check(kept: Kept, frozen: Frozen) -> tuple[Verdict, PrunePlan]:
-        trial = replace(channels, frozen=frozen)
-        return trial.check(kept, rehearsal), trial.plan(kept)
+        plan = replace(channels, frozen=frozen).plan(kept)
+        dead = dead_classes(channels.groups, channels.classes, kept)
+        return check_cut(rehearsal, channels.inputs, plan, channels.classes, dead), plan
 
     return check
 
