@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from espalier.channels import analyse, sample_inputs
 from espalier.errors import PlanError
 from espalier.plan import Cut, PrunePlan, Relink
-from espalier.surgery import apply_, apply_to_optimizer_, apply_to_state
+from espalier.surgery import apply_, apply_to_optimizer_, apply_to_state, scatter
 
 SHAPES = {
     "head.weight": (5, 3, 3, 3),
@@ -218,3 +218,21 @@ def test_a_state_dict_is_cut_like_the_network() -> None:
     assert all(torch.equal(cut[f"ema.{name}"], value) for name, value in network.state_dict().items())
     assert torch.equal(cut["step"], torch.ones(1))
     assert average["ema.head.weight"].shape == (8, 3, 3, 3)
+
+
+def test_scatter_puts_back_what_was_kept() -> None:
+    network = Small()
+    whole, plan = network.state_dict(), plan_for(network)
+    cut = apply_to_state(whole, plan)
+    back = scatter(cut, plan, whole)
+    assert {name: tensor.shape for name, tensor in back.items()} == {n: t.shape for n, t in whole.items()}
+    assert all(torch.equal(tensor, cut[name]) for name, tensor in apply_to_state(back, plan).items())
+    gone = [channel for channel in range(8) if channel not in KEPT]
+    assert not back["head.weight"][gone].any()
+    assert not back["tail.weight"][:, gone].any()
+
+
+def test_scatter_refuses_tensors_of_another_cut() -> None:
+    whole = Small().state_dict()
+    with pytest.raises(PlanError, match=r"head\.bias"):
+        scatter({"head.bias": torch.zeros(9)}, PrunePlan(()), whole)

@@ -40,6 +40,24 @@ def apply_to_state(state: Mapping[str, Tensor], plan: PrunePlan, prefix: str = "
     return result
 
 
+def scatter(state: Mapping[str, Tensor], plan: PrunePlan, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `apply_to_state`: what was kept at its old places, zero where `whole` was cut.
+
+    So an iterative method speaks of a pruned and trained network in the channels of the dense one.
+    """
+    result = dict(state)
+    for cut in reversed(plan.cuts):
+        if cut.tensor in result:
+            part = result[cut.tensor]
+            shape = (*part.shape[: cut.dim], cut.size, *part.shape[cut.dim + 1 :])
+            index = torch.tensor(cut.kept, dtype=torch.long, device=part.device)
+            result[cut.tensor] = part.new_zeros(shape).index_copy_(cut.dim, index, part)
+    wrong = [name for name, tensor in result.items() if name in whole and tensor.shape != whole[name].shape]
+    if wrong:
+        raise PlanError(f"{', '.join(wrong[:3])} do not have the sizes that this plan leaves")
+    return result
+
+
 def apply_to_optimizer_(optimizer: torch.optim.Optimizer, module: nn.Module, plan: PrunePlan) -> None:
     """Cut the optimizer's per-parameter state (moments and the like) as `plan` cut the parameters of `module`."""
     parameters = dict(module.named_parameters(remove_duplicate=False))

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from espalier.errors import PlanError
 
-KINDS = ("macs", "params", "ratio")
+KINDS = ("macs", "params", "ratio", "sparsity")
 _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 _EXPECTED = (
     "expected macs=0.5 or params=0.5 (the share that stays, between 0 and 1), macs=20G or params=300K, "
-    "or ratio=0.5 (the share of channels that goes)"
+    "ratio=0.5 (the share of channels that goes), or sparsity=0.9 (the share of single weights that become zero)"
 )
 
 
@@ -35,7 +35,9 @@ class Budget:
             value = float(found[2]) * _UNITS[found[3]]
         except ValueError as error:
             raise PlanError(f"cannot read the number in the budget {text!r}; {_EXPECTED}") from error
-        if value <= 0 or (value >= 1 and (found[1] == "ratio" or (not found[3] and value < 1000))):
+        if value <= 0 or (
+            value >= 1 and (found[1] in ("ratio", "sparsity") or (not found[3] and value < 1000))
+        ):
             raise PlanError(f"the budget {text!r} is out of range; {_EXPECTED}")
         return Budget(found[1], value)
 

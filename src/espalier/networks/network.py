@@ -65,6 +65,8 @@ class Network(nn.Module):
         self.adapter = adapter or Adapter()
         self.plans = plans
         """Cuts made since the base was built, in order."""
+        self.masks: dict[str, Tensor] = {}
+        """Tensor of `body` -> True where a weight stays; the others are zero and are to remain so."""
 
     def forward(self, x: Tensor) -> Tensor:
         """RGB (N, 3, H, W) in 0..1 to (N, 3, scale * H, scale * W), not clamped; `x` is not written to."""

@@ -1,7 +1,6 @@
 """`espalier compress`: load, prepare, trace, prune to a budget, recover, measure, report."""
 
 import copy
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
 
-from espalier import training
 from espalier.data import PackedImages, pack
 from espalier.evaluation import Evaluation
 from espalier.evaluation.upscale import Upscaler, bicubic, by_network
 from espalier.files import write_text
+from espalier.methods.job import Phase
+from espalier.methods.protocol import Idle
 from espalier.networks import file
 from espalier.networks.load import load
 from espalier.networks.network import Network
@@ -22,13 +22,14 @@ from espalier.recipes import measure, run
 from espalier.recipes.console import counting, output, result_table, say
 from espalier.recipes.crops import write_crops
 from espalier.recipes.family import write_plain
+from espalier.recipes.fitting import Fitting
 from espalier.recipes.opening import opened
-from espalier.recipes.prune import Request, prune
+from espalier.recipes.prune import Pruned, Request, Training, prune
 from espalier.report import folder
 from espalier.report.rows import rows
 from espalier.report.summary import sentence
 from espalier.report.write import write
-from espalier.training.device import images_on, pick
+from espalier.training.device import pick
 
 PRUNED = "checkpoints/pruned.safetensors"
 """The network as recovery finds it, kept until the run has ended."""
@@ -40,9 +41,11 @@ class CompressSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     budget: str = "macs=0.5"
-    """What may stay: macs=0.5, params=0.5, or ratio=0.5 of the channels of every group."""
+    """What may stay: macs=0.5, params=0.5; or what goes: ratio=0.5 of all channels, sparsity=0.9 of weights."""
     method: str = "calibrated"
     """How channels are chosen and removed: a folder of espalier/methods."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What only this method can be told, as --options.steps 2000; see its card."""
     criterion: str = "l2"
     """How channels are scored: a file of espalier/importance."""
     allocation: str | None = None
@@ -130,25 +133,23 @@ def compress(reference: str, data: Path, out: Path, settings: CompressSettings) 
     request = _request(settings)
     dense = opened(reference, settings.scale).to(pick(settings.device))
     material = _material(data, settings, dense.scale)
+    fitting = _fitting(dense, material, settings, out)
     if settings.resume and (out / PRUNED).is_file():
         pruned = load(out / PRUNED).to(pick(settings.device))
     else:
-        run.begin(out, _kept_settings(reference, data, settings), overwrite=settings.overwrite)
+        if not (settings.resume and (out / folder.CONFIG).is_file()):
+            run.begin(out, _kept_settings(reference, data, settings), overwrite=settings.overwrite)
         say(f"pruning {dense.name} ×{dense.scale} to {settings.budget}")
-        made = prune(dense, request, material.train)
-        say(f"proven: the cut network equals the masked one to {made.plan.notes['proof']:.0e}")
+        made = prune(dense, request, material.train, Training(fitting, fitting.score))
         pruned = made.network
-        write_text(out / folder.PLAN, made.plan.to_json())
-        if settings.keep_architecture:  # now, so that it does not fail after a long recovery
-            write_plain(pruned, out / folder.PLAIN)
-        file.save(pruned, out / (PRUNED if settings.recover else folder.NETWORK))
+        _write_pruned(made, settings, out)
     run.write_json(
         out / folder.COST, measure.costs({"dense": dense, "pruned": pruned}, timed=settings.timing)
     )
     versions = _upscalers(dense, pruned)
     quality = measure.quality_of_images(versions, material.test)
     if settings.recover:
-        recovered = _recovered(pruned, dense, material, settings, out)
+        recovered = _recovered(pruned, settings, fitting)
         file.save(recovered, out / folder.NETWORK)
         if settings.keep_architecture:
             write_plain(recovered, out / folder.PLAIN)
@@ -156,7 +157,18 @@ def compress(reference: str, data: Path, out: Path, settings: CompressSettings) 
         quality |= measure.quality_of_images(after, material.test)
         versions |= after
     _finish(out, dense.name, quality, material, versions)
+    fitting.tidy()
     return out
+
+
+def _write_pruned(made: Pruned, settings: CompressSettings, out: Path) -> None:
+    """The network as the method left it, and its plan."""
+    if made.plan is not None:
+        say(f"proven: the cut network equals the masked one to {made.plan.notes['proof']:.0e}")
+        write_text(out / folder.PLAN, made.plan.to_json())
+    if settings.keep_architecture:  # now, so that it does not fail after a long recovery
+        write_plain(made.network, out / folder.PLAIN)
+    file.save(made.network, out / (PRUNED if settings.recover else folder.NETWORK))
 
 
 def _request(settings: CompressSettings) -> Request:
@@ -169,6 +181,7 @@ def _request(settings: CompressSettings) -> Request:
         protect=settings.protect,
         seed=settings.seed,
         keep_architecture=settings.keep_architecture,
+        options=settings.options,
     )
 
 
@@ -191,32 +204,26 @@ def _upscalers(dense: Network, pruned: Network) -> dict[str, Upscaler]:
     return {"bicubic": bicubic(dense.scale), "dense": by_network(dense), "pruned": by_network(pruned)}
 
 
-def _recovered(
-    pruned: Network, dense: Network, material: Material, settings: CompressSettings, out: Path
-) -> Network:
-    """A fine-tuned copy."""
-    network = copy.deepcopy(pruned)
-    largest = int(material.train.places[:, 4:6].min(1).max())
-    plan = training.TrainSettings(
-        steps=settings.recover,
+def _fitting(dense: Network, material: Material, settings: CompressSettings, out: Path) -> Fitting:
+    return Fitting(
+        images=material.train,
+        test=material.test,
+        dense=dense,
+        run=out,
         batch=settings.batch,
-        patch=min(settings.patch, largest),
-        losses={"l1": 1.0, "teacher": 1.0} if settings.teacher else {"l1": 1.0},
+        patch=settings.patch,
         lr=settings.lr,
         seed=settings.seed,
-        validate_every=max(1, settings.recover // 5),
-        save_every=max(1, settings.recover // 2),
-        log_every=max(1, settings.recover // 50),
-    )
-    training.fit(
-        network,
-        images_on(material.train, pick(settings.device)),
-        plan,
-        teacher=dense if settings.teacher else None,
-        validate=training.psnr_on(material.test.take(range(min(3, len(material.test))))),
-        run=out,
         resume=settings.resume,
     )
+
+
+def _recovered(pruned: Network, settings: CompressSettings, fitting: Fitting) -> Network:
+    """A fine-tuned copy."""
+    network = copy.deepcopy(pruned)
+    losses = {"l1": 1.0, "teacher": 1.0} if settings.teacher else {"l1": 1.0}
+    phase = Phase("recovery", settings.recover, losses, schedule="cosine")
+    fitting.fit(network, phase, Idle(), fitting.run)
     return network
 
 
@@ -227,9 +234,8 @@ def _finish(
     material: Material,
     versions: Mapping[str, Upscaler],
 ) -> None:
-    """Write the measurements, the pictures and the reports; the checkpoints have served."""
+    """Write the measurements, the pictures and the reports."""
     run.write_json(out / folder.METRICS, measure.metrics(quality, name, material.name))
     final = "recovered" if "recovered" in versions else "pruned"
     write_crops(out, material.test, versions, final)
     write(out)
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)

@@ -1,7 +1,11 @@
 """From a dense network to a smaller one: trace, budget, method."""
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
 
 from espalier.allocation import Budget, strategy
 from espalier.allocation.family import sized, within
@@ -10,7 +14,16 @@ from espalier.costs import count
 from espalier.data import PackedImages
 from espalier.errors import PlanError
 from espalier.importance import criterion
-from espalier.methods.job import Job, default_allocation, method
+from espalier.methods.job import (
+    Job,
+    Train,
+    check_budget,
+    default_allocation,
+    method,
+    options,
+    unmeasured,
+    untrained,
+)
 from espalier.networks.family import widths
 from espalier.networks.network import Network
 from espalier.plan import PrunePlan
@@ -32,11 +45,13 @@ class Request:
     seed: int
     keep_architecture: bool = False
     """Only cuts after which the network is a plain, narrower member of its architecture."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The method's own."""
 
     def __post_init__(self) -> None:
         """Every name is looked up before anything slow begins."""
-        Budget.parse(self.budget)
-        method(self.method)
+        check_budget(self.method, Budget.parse(self.budget))
+        options(self.method, self.options)
         criterion(self.criterion)
         if self.allocation is not None:
             strategy(self.allocation)
@@ -47,15 +62,25 @@ class Pruned:
     """A smaller network and how it came about."""
 
     network: Network
-    plan: PrunePlan
+    plan: PrunePlan | None
+    """None where single weights became zero and nothing was cut."""
 
 
-def prune(dense: Network, request: Request, images: PackedImages) -> Pruned:
+@dataclass(frozen=True)
+class Training:
+    """How a method that learns may train, and measure itself."""
+
+    train: Train = untrained
+    score: Callable[[nn.Module], float] = unmeasured
+
+
+def prune(dense: Network, request: Request, images: PackedImages, training: Training | None = None) -> Pruned:
     """A smaller copy of a prepared network.
 
     Raises:
         PlanError: nothing can be pruned, the budget cannot be met, or the architecture cannot be kept.
     """
+    training = training or Training()
     found, cost = trace(dense), count(dense)
     sizes = sized(found, widths(dense)) if request.keep_architecture else []
     job = Job(
@@ -69,8 +94,13 @@ def prune(dense: Network, request: Request, images: PackedImages) -> Pruned:
         protect=request.protect,
         images=images,
         seed=request.seed,
+        options=options(request.method, request.options),
+        train=training.train,
+        score=training.score,
     )
     pruned = method(request.method)(job)
+    if len(pruned.plans) == len(dense.plans):
+        return Pruned(pruned, None)
     achieved = count(pruned)
     notes = dataclasses.asdict(request) | {
         "allocation": job.allocation,

@@ -1,0 +1,82 @@
+"""Training inside a compression: the phases that a method asks for, and the recovery after it."""
+
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from torch import nn
+
+from espalier import training
+from espalier.data import PackedImages
+from espalier.methods import protocol
+from espalier.methods.job import Phase
+from espalier.networks.network import Network
+from espalier.recipes.console import say
+from espalier.training.device import images_on
+
+PHASES = "phases"
+"""Folder in a run folder with one folder per phase: its log, and while the run lasts its checkpoints."""
+VALIDATED = 3
+"""Test images that training is watched on."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What all phases of a run share; call it as `methods.job.Train`."""
+
+    images: PackedImages
+    test: PackedImages
+    dense: Network
+    run: Path
+    batch: int
+    patch: int
+    lr: float
+    seed: int
+    resume: bool
+
+    def __call__(self, network: Network, phase: Phase, method: protocol.Method) -> None:
+        say(f"{phase.name}: {phase.steps} steps")
+        self.fit(network, phase, method, self.run / PHASES / phase.name)
+
+    def fit(self, network: Network, phase: Phase, method: protocol.Method, folder: Path) -> None:
+        """Train in place, with checkpoints and log in `folder`."""
+        largest = int(self.images.places[:, 4:6].min(1).max())
+        settings = training.TrainSettings(
+            steps=phase.steps,
+            batch=self.batch,
+            patch=min(self.patch, largest),
+            losses=phase.losses,
+            lr=phase.lr or self.lr,
+            schedule=phase.schedule,
+            seed=self.seed,
+            validate_every=max(1, phase.steps // 5),
+            save_every=max(1, phase.steps // 2),
+            log_every=max(1, phase.steps // 50),
+        )
+        training.fit(
+            network,
+            images_on(self.images, next(network.parameters()).device),
+            settings,
+            method=method,
+            teacher=self.dense if any(name.startswith("teacher") for name in phase.losses) else None,
+            validate=self.validation,
+            run=folder,
+            resume=self.resume,
+        )
+
+    def score(self, network: nn.Module) -> float:
+        """Mean PSNR on the images that training is watched on."""
+        was = network.training
+        psnr = self.validation(network.eval())["psnr"]
+        network.train(was)
+        return psnr
+
+    @cached_property
+    def validation(self) -> training.Validation:
+        return training.psnr_on(self.test.take(range(min(VALIDATED, len(self.test)))))
+
+    def tidy(self) -> None:
+        """Remove the checkpoints of a finished run; the logs stay."""
+        for folder in (self.run, *(self.run / PHASES).glob("*")):
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
