@@ -1,5 +1,6 @@
 """The worked examples of CONTRIBUTING.md do what it says."""
 
+import copy
 import re
 import types
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from espalier import channels
 from espalier.channels import rules
+from espalier.methods.protocol import Idle
 from espalier.networks.load import load
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -34,7 +36,7 @@ def tiny() -> channels.Channels:
 
 def test_every_path_is_where_such_files_live() -> None:
     root = Path(__file__).parents[1]
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
     for path in EXAMPLES:
         parent = (root / path).parent
         assert (parent if parent.is_dir() else parent.parent).is_dir(), path
@@ -61,6 +63,33 @@ def test_the_method_keeps_the_first_channels_within_the_budget() -> None:
     pruned = example("nested/__init__.py").prune(job)
     assert 0.3 < count(pruned).macs / count(network).macs <= 0.51
     assert all(choice.kept == tuple(range(len(choice.kept))) for choice in pruned.plans[0].choices)
+
+
+def test_the_method_that_learns_has_faded_its_channels_before_it_cuts() -> None:
+    from espalier.allocation import Budget
+    from espalier.methods.job import Job, Phase
+    from espalier.recipes.inspect import trace
+
+    module = example("fading/__init__.py")
+    network = load("edsr(scale=2, blocks=1, channels=8)")
+    found = trace(network)
+    trained: list[nn.Module] = []
+
+    def train(network: nn.Module, phase: Phase, method: Idle) -> None:
+        trained.append(copy.deepcopy(network))
+        for step in range(phase.steps):
+            assert method.after_step(step) is None
+        trained.append(network)
+
+    options = module.OPTIONS(steps=2, decay=0.5)
+    budget = Budget.parse("macs=0.5")
+    job = Job(network, found, found.cost, budget, "l2", "global", 1, (), None, 0, options, train)  # type: ignore[arg-type]
+    pruned = module.prune(job)
+    before, after = (dict(n.body.named_parameters()) for n in trained)
+    cut = next(c for c in pruned.plans[0].cuts if c.dim == 0)
+    gone = [i for i in range(cut.size) if i not in cut.kept]
+    torch.testing.assert_close(after[cut.tensor][gone], before[cut.tensor][gone] / 4)
+    torch.testing.assert_close(after[cut.tensor][list(cut.kept)], before[cut.tensor][list(cut.kept)])
 
 
 class Renormed(nn.Module):
