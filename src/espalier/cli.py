@@ -20,6 +20,7 @@ COMMANDS = {
     "inspect": "Show which channels of a network can be pruned, and what it costs.",
     "evaluate": "Measure PSNR, SSIM and cost of a network on a folder of images.",
     "compress": "Make a network smaller to a budget, recover its quality, write a run folder.",
+    "sweep": "Compress by several methods to several budgets, and compare the results on one page.",
     "upscale": "Enlarge images and folders of images with a network or an exported file.",
     "export": "Write a network as ONNX, pt2 or a plain checkpoint, and compare the file with torch.",
     "report": "Write the report of a run again, or one page that compares several runs.",
@@ -123,7 +124,7 @@ def main() -> None:
         message = describe(error)
         if message is None:
             raise
-        _fail(message, 2, debug)
+        _fail(message, getattr(error, "exit_code", 2), debug)
 
 
 def describe(error: Exception) -> str | None:

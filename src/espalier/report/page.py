@@ -84,6 +84,7 @@ def table_parts(table: Sequence[Row], note: str) -> dict[str, Any]:
                 "name": row.version,
                 "style": row.version,
                 "result": row is made,
+                "link": "",
                 "cells": [(cell(row, c), _change(row, dense, c)) for c in columns],
             }
             for row in table

@@ -1,6 +1,6 @@
 """Writing reports beside the runs that they tell of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espalier.files import write_text
@@ -20,12 +20,19 @@ def write(path: Path) -> Path:
     return path / folder.PAGE
 
 
-def write_comparison(paths: Sequence[Path], out: Path) -> Path:
-    """Write one page that compares several run folders; return it.
+def write_comparison(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    max_loss: float | None = None,
+    missing: Mapping[str, str] | None = None,
+) -> Path:
+    """Write one page that compares several run folders (see `compare.render`); return it.
 
     Raises:
         RunError: one of `paths` is no run folder, or a damaged one.
         OutputError: the page cannot be written.
     """
-    write_text(out, compare.render([folder.read(path) for path in paths]))
+    runs = [folder.read(path) for path in paths]
+    write_text(out, compare.render(runs, max_loss=max_loss, beside=out.parent, missing=missing))
     return out
