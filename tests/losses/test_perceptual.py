@@ -75,3 +75,16 @@ def test_another_file_is_refused_by_its_digest(weights: Path) -> None:
 def test_unknown_layer(trusted: Path) -> None:
     with pytest.raises(LossError, match="no layer 'conv6_1'"):
         perceptual.build(trusted, {"conv6_1": 1})
+
+
+def test_published_layers(trusted: Path) -> None:
+    a, b = torch.rand(2, 1, 3, 32, 32)
+    seen, wanted = (perceptual.extract(perceptual.load(trusted), x, {"relu5_4": 1}) for x in (a, b))
+    expected = (seen["relu5_4"] - wanted["relu5_4"]).square().mean()
+    assert perceptual.build(trusted, "srgan")(a, b).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert perceptual.build(trusted)(a, b) == perceptual.build(trusted, {"conv5_4": 1.0})(a, b)
+    assert perceptual.build(trusted, "real-esrgan")(a, b) > 0
+    with pytest.raises(LossError, match="no layers are called 'srgam'; there are srgan"):
+        perceptual.build(trusted, "srgam")
+    with pytest.raises(LossError, match="no distance is called 'l3'"):
+        perceptual.build(trusted, "srgan", "l3")

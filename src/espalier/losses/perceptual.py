@@ -1,17 +1,17 @@
-"""Distance between VGG19 features (Johnson et al. 2016; relu5_4 as in SRGAN, before the ReLU as in ESRGAN).
+"""Distance between VGG19 features (Johnson et al. 2016), at the layers of SRGAN, ESRGAN or Real-ESRGAN.
 
 The ImageNet weights are torchvision's file, not shipped: ESPALIER_VGG19 or the option `weights` names it.
 """
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss
+from torch.nn.functional import l1_loss, mse_loss
 
 from espalier.losses.weighted import Loss, LossError
 
@@ -20,28 +20,54 @@ SHA256 = "dcbb9e9d"
 ADDRESS = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 WIDTHS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+DISTANCES = {"l1": l1_loss, "mse": mse_loss}
+PUBLISHED = {
+    "srgan": ({"relu5_4": 1.0}, "mse"),
+    "esrgan": ({"conv5_4": 1.0}, "l1"),
+    "real-esrgan": ({"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}, "l1"),
+}
+"""Weights by layer and the distance: Ledig et al. 2017 (weight 0.006), Wang et al. 2018, Wang et al. 2021."""
 
 
-def build(weights: str | Path | None = None, layers: Mapping[str, float] | None = None) -> Loss:
-    """L1 between features, weighted by layer: names "conv1_1" to "conv5_4" and "relu1_1" to "relu5_4".
+def build(
+    weights: str | Path | None = None,
+    layers: Mapping[str, float] | str = "esrgan",
+    distance: str | None = None,
+) -> Loss:
+    """Distance between features, weighted by layer: "conv1_1" to "conv5_4" and "relu1_1" to "relu5_4".
+
+    `layers` may also name one of `PUBLISHED`, whose `distance` it then takes; otherwise that is "l1".
 
     Raises:
-        LossError: no file of weights, another file, or an unknown layer.
+        LossError: no file of weights, another file, or an unknown layer or distance.
     """
-    chosen = dict(layers or {"conv5_4": 1.0})
-    unknown = sorted(set(chosen) - set(names()))
-    if unknown:
-        raise LossError(f"VGG19 has no layer {unknown[0]!r}; there are conv1_1, relu1_1 to conv5_4, relu5_4")
-    features = load(Path(weights) if weights else _path())
+    chosen, measure = _chosen(layers, distance)
+    features = load(Path(weights) if weights else path())
 
     def perceptual(output: Tensor, target: Tensor) -> Tensor:
         vgg = features.to(output.device)
         seen, wanted = extract(vgg, output, chosen), extract(vgg, target.detach(), chosen)
         return torch.stack(
-            [weight * l1_loss(seen[name], wanted[name]) for name, weight in chosen.items()]
+            [weight * measure(seen[name], wanted[name]) for name, weight in chosen.items()]
         ).sum()
 
     return perceptual
+
+
+def _chosen(
+    layers: Mapping[str, float] | str, distance: str | None
+) -> tuple[dict[str, float], Callable[[Tensor, Tensor], Tensor]]:
+    if isinstance(layers, str):
+        if layers not in PUBLISHED:
+            raise LossError(f"no layers are called {layers!r}; there are {', '.join(PUBLISHED)}")
+        layers, own = PUBLISHED[layers]
+        distance = distance or own
+    unknown = sorted(set(layers) - set(names()))
+    if unknown:
+        raise LossError(f"VGG19 has no layer {unknown[0]!r}; there are conv1_1, relu1_1 to conv5_4, relu5_4")
+    if (distance or "l1") not in DISTANCES:
+        raise LossError(f"no distance is called {distance!r}; there are {', '.join(DISTANCES)}")
+    return dict(layers), DISTANCES[distance or "l1"]
 
 
 def names() -> list[str]:
@@ -104,7 +130,12 @@ def load(path: Path) -> nn.Sequential:
     return vgg.eval().requires_grad_(False)
 
 
-def _path() -> Path:
+def path() -> Path:
+    """The file that ESPALIER_VGG19 names.
+
+    Raises:
+        LossError: none is named.
+    """
     given = os.environ.get("ESPALIER_VGG19")
     if not given:
         raise LossError(

@@ -1,0 +1,1 @@
+"""A large network teaches a small one: students, losses that look inside, an adversary, pruning meanwhile."""
