@@ -27,7 +27,7 @@ from espalier.errors import PlanError
 from espalier.methods import protocol
 from espalier.networks.network import Network
 from espalier.plan import PrunePlan
-from espalier.surgery import apply_
+from espalier.surgery import apply_, apply_to_state
 
 
 @dataclass(frozen=True)
@@ -165,5 +165,6 @@ def cut(network: Network, plan: PrunePlan) -> Network:
     """A copy of `network`, cut as `plan` says."""
     smaller = copy.deepcopy(network)
     apply_(smaller.body, plan)
+    smaller.masks = apply_to_state(smaller.masks, plan)
     smaller.plans = (*smaller.plans, plan)
     return smaller

@@ -1,4 +1,6 @@
-"""The native file: safetensors whose header says how to rebuild the network. No pickle, no code."""
+"""The native file: safetensors whose header says how to rebuild the network. No pickle, no code.
+
+A network with masks is written without its zeros, see `sparse.py`; `FORMAT` 2 says so to older versions."""
 
 import dataclasses
 import json
@@ -16,30 +18,60 @@ from espalier.networks import factory, own, spandrel
 from espalier.networks.checkpoint import read_safetensors
 from espalier.networks.network import Adapter, Base, Network
 from espalier.networks.prepare import fold_
+from espalier.networks.sparse import compact, expand
 from espalier.plan import PrunePlan
 from espalier.surgery import apply_
 
-FORMAT = 1
+FORMAT = 2
 KEY = "espalier"
+_DTYPES = {
+    str(t).removeprefix("torch."): t for t in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+}
 
 
-def save(network: Network, path: str | Path, *, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write `network` to `path`, all or nothing; `metadata` is free JSON-able text that travels along.
+def save(
+    network: Network,
+    path: str | Path,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    values: torch.dtype | None = None,
+) -> None:
+    """Write `network` to `path`, all or nothing; of weights pruned by its masks only those that stay.
+
+    Args:
+        metadata: free JSON-able text that travels along.
+        values: a shorter type (torch.float16, torch.bfloat16) to round all weights to; loading widens them again.
 
     Raises:
         OutputError: the file cannot be written.
+        NetworkError: weights that a mask prunes are not zero.
     """
+    tensors, record = stored(network, values)
     header = {
-        "format": FORMAT,
+        "format": 2 if record else 1,
         "name": network.name,
         "scale": network.scale,
         "base": _encode(dataclasses.asdict(network.base)),
         "adapter": dataclasses.asdict(network.adapter),
         "plans": [plan.to_json() for plan in network.plans],
         "metadata": dict(metadata or {}),
+        **record,
     }
     with replacing(path) as temporary:
-        save_file(_distinct(network.body.state_dict()), temporary, {KEY: json.dumps(header), "format": "pt"})
+        save_file(tensors, temporary, {KEY: json.dumps(header), "format": "pt"})
+
+
+def stored(network: Network, values: torch.dtype | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors as `save` writes them, and what it adds to the header for them."""
+    tensors, record = _distinct(network.body.state_dict()), {}
+    if network.masks:
+        tensors, record["masks"] = compact(tensors, network.masks)
+    if values is not None:
+        wide = {t.dtype for t in tensors.values() if t.is_floating_point()}
+        if len(wide) == 1 and wide <= set(_DTYPES.values()):
+            record["values"] = next(name for name, dtype in _DTYPES.items() if dtype in wide)
+            tensors = {n: t.to(values) if t.is_floating_point() else t for n, t in tensors.items()}
+    return tensors, record
 
 
 def is_native(header: Mapping[str, str]) -> bool:
@@ -76,11 +108,19 @@ def rebuild(tensors: Mapping[str, Tensor], header: Mapping[str, str], path: Path
         adapter = Adapter(**record["adapter"])
         plans = tuple(PrunePlan.from_json(text) for text in record["plans"])
         name, scale = record["name"], record["scale"]
+        wide = _DTYPES[record["values"]] if "values" in record else None
     except (ValueError, KeyError, TypeError, PlanError) as error:
         raise NetworkError(f"cannot load {path}: its header is damaged ({error!r})") from error
     body = _cut(build_base(base, adapter), plans, path)
+    masks: dict[str, Tensor] = {}
+    if wide is not None:
+        tensors = {n: t.to(wide) if t.is_floating_point() else t for n, t in tensors.items()}
+    if "masks" in record:
+        tensors, masks = _expanded(tensors, record["masks"], body, path)
     _fill(body, tensors, path)
-    return Network(body, name=name, scale=scale, base=base, adapter=adapter, plans=plans)
+    network = Network(body, name=name, scale=scale, base=base, adapter=adapter, plans=plans)
+    network.masks = masks
+    return network
 
 
 def build_base(base: Base, adapter: Adapter) -> nn.Module:
@@ -107,6 +147,17 @@ def _cut(body: nn.Module, plans: tuple[PrunePlan, ...], path: Path) -> nn.Module
                 f"cannot load {path}: its pruning plan {number} does not fit its base: {error}"
             ) from error
     return body
+
+
+def _expanded(
+    tensors: Mapping[str, Tensor], record: Mapping[str, Any], body: nn.Module, path: Path
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    try:
+        return expand(tensors, record, {n: tuple(t.shape) for n, t in body.state_dict().items()})
+    except NetworkError as error:
+        raise NetworkError(f"cannot load {path}: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NetworkError(f"cannot load {path}: its header is damaged ({error!r})") from error
 
 
 def _fill(body: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

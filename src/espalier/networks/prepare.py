@@ -24,7 +24,7 @@ def prepare(network: Network, *, batchnorm: bool = False) -> Network:
     Raises:
         NetworkError: the network was pruned already; prepare comes first.
     """
-    if network.plans:
+    if network.plans or network.masks:
         raise NetworkError(f"{network.name} was pruned already; prepare it before pruning")
     body = copy_of(network.body)
     changed = fold_(body, network.adapter, batchnorm=batchnorm)

@@ -14,6 +14,7 @@ from espalier.evaluation import Evaluation
 from espalier.evaluation.upscale import Upscaler, bicubic, by_network
 from espalier.files import write_text
 from espalier.methods.job import Phase
+from espalier.methods.masking import Keeping
 from espalier.methods.protocol import Idle
 from espalier.networks import file
 from espalier.networks.load import load
@@ -29,6 +30,7 @@ from espalier.report import folder
 from espalier.report.rows import rows
 from espalier.report.summary import sentence
 from espalier.report.write import write
+from espalier.sparsity import sparsity
 from espalier.training.device import pick
 
 PRUNED = "checkpoints/pruned.safetensors"
@@ -163,6 +165,8 @@ def compress(reference: str, data: Path, out: Path, settings: CompressSettings) 
 
 def _write_pruned(made: Pruned, settings: CompressSettings, out: Path) -> None:
     """The network as the method left it, and its plan."""
+    if made.network.masks:
+        say(f"{sparsity(made.network.masks):.2%} of the weights that may be sparse are zero")
     if made.plan is not None:
         say(f"proven: the cut network equals the masked one to {made.plan.notes['proof']:.0e}")
         write_text(out / folder.PLAN, made.plan.to_json())
@@ -219,11 +223,12 @@ def _fitting(dense: Network, material: Material, settings: CompressSettings, out
 
 
 def _recovered(pruned: Network, settings: CompressSettings, fitting: Fitting) -> Network:
-    """A fine-tuned copy."""
+    """A fine-tuned copy; what is masked stays zero."""
     network = copy.deepcopy(pruned)
     losses = {"l1": 1.0, "teacher": 1.0} if settings.teacher else {"l1": 1.0}
     phase = Phase("recovery", settings.recover, losses, schedule="cosine")
-    fitting.fit(network, phase, Idle(), fitting.run)
+    method = Keeping(pruned.masks) if pruned.masks else Idle()
+    fitting.fit(network, phase, method, fitting.run)
     return network
 
 

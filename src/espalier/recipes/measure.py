@@ -10,6 +10,7 @@ from espalier.evaluation import Evaluation, ImageQuality, compare, image_quality
 from espalier.evaluation.upscale import Upscaler, bicubic, by_network
 from espalier.networks.network import Network
 from espalier.recipes.console import counting, waiting
+from espalier.sparsity import Size, size
 
 HEAVY = 60e9
 """MACs above which time is measured on a smaller image, so that nobody waits for minutes."""
@@ -51,14 +52,22 @@ def costs(networks: Mapping[str, Network], *, timed: bool = True) -> dict[str, A
     first = next(iter(counts.values()))
     result: dict[str, Any] = {"input_size": list(first.input_size)}
     rows = {name: cost.to_dict() for name, cost in counts.items()}
-    if timed:
-        size = timed_size(first)
-        result["latency_size"] = list(size)
-        with waiting("measuring time"):
-            times = latency.measure(networks, size, seconds=SECONDS)
+    if any(network.masks for network in networks.values()):
         for name, network in networks.items():
-            rows[name] |= times[name].to_dict() | memory.peak(network, size).to_dict()
+            rows[name] |= stored(size(network))
+    if timed:
+        area = timed_size(first)
+        result["latency_size"] = list(area)
+        with waiting("measuring time"):
+            times = latency.measure(networks, area, seconds=SECONDS)
+        for name, network in networks.items():
+            rows[name] |= times[name].to_dict() | memory.peak(network, area).to_dict()
     return {**result, "rows": rows}
+
+
+def stored(found: Size) -> dict[str, float]:
+    """What a sparse network's row says beside its counts."""
+    return {"nonzero": found.nonzero, "stored": found.bytes, "sparsity": found.sparsity}
 
 
 def timed_size(cost: Cost) -> tuple[int, int]:

@@ -21,6 +21,10 @@ class Row:
     memory: float | None = None
     """Bytes."""
     convs: float | None = None
+    nonzero: float | None = None
+    stored: float | None = None
+    """Bytes."""
+    sparsity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,14 @@ COLUMNS = (
     Column("activations", "Acts [M]", _significant(1e6), "numbers that convolutions put out for one image"),
     Column("memory", "Mem [MiB]", _significant(2**20), "peak memory of one run"),
     Column("convs", "#Conv", _scaled(1, 0), "convolution layers"),
+    Column("nonzero", "Non-zero [M]", _significant(1e6), "parameters that are not pruned to zero"),
+    Column("stored", "File [KiB]", _significant(2**10), "tensors in the file, without zeros"),
+    Column(
+        "sparsity",
+        "Sparsity [%]",
+        _scaled(0.01, 2),
+        "weights of convolutions and linear layers that are zero",
+    ),
 )
 
 

@@ -22,7 +22,7 @@ def sentence(run: Run) -> str:
         return _trained(run) or "This run has not been measured yet."
     where = str(run.metrics.get("set", "the test images"))
     parts = [_cut(dense, made), _speed(dense, made), _quality(dense, made, where)]
-    return ", ".join(part for part in parts if part) + "."
+    return ", ".join(part for part in parts if part) + "." + _zeros(made)
 
 
 def _trained(run: Run) -> str:
@@ -36,6 +36,10 @@ def _trained(run: Run) -> str:
 
 
 def _cut(dense: Row, made: Row) -> str:
+    if made.sparsity:
+        return f"The {made.version} network has {made.sparsity:.1%} zeros among its weights" + _smaller(
+            dense, made
+        )
     shares = [
         f"{made_value / dense_value:.1%} of the {noun}"
         for noun, dense_value, made_value in (
@@ -45,6 +49,20 @@ def _cut(dense: Row, made: Row) -> str:
         if dense_value and made_value is not None
     ]
     return f"The {made.version} network" + (f" keeps {' and '.join(shares)}" if shares else "")
+
+
+def _smaller(dense: Row, made: Row) -> str:
+    return f" and takes {made.stored / dense.stored:.1%} of the bytes" if made.stored and dense.stored else ""
+
+
+def _zeros(made: Row) -> str:
+    """What nobody should expect of unstructured zeros."""
+    if not made.sparsity:
+        return ""
+    return (
+        " Single zeros make the file smaller and not the network faster: common CPUs and GPUs multiply by zero like "
+        "by any number, and the MACs count them" + (", as the measured time shows." if made.ms else ".")
+    )
 
 
 def _speed(dense: Row, made: Row) -> str:
