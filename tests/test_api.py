@@ -1,9 +1,16 @@
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 import torch
 
 import espalier
+from espalier import api
+from espalier.errors import NetworkError, PlanError
+from tests.recipes.conftest import TINY, own_cache, photos
+
+__all__ = ["own_cache", "photos"]
 
 
 def test_load_and_save_from_the_top(tmp_path) -> None:
@@ -18,3 +25,78 @@ def test_load_and_save_from_the_top(tmp_path) -> None:
 def test_importing_the_package_is_cheap() -> None:
     code = "import espalier, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_function_of_the_api_is_at_the_top() -> None:
+    assert espalier.__all__ == api.__all__
+    assert all(getattr(espalier, name) is getattr(api, name) for name in espalier.__all__)
+    assert set(espalier.__all__) <= set(dir(espalier))
+    with pytest.raises(AttributeError, match="no attribute 'prun'"):
+        espalier.prun  # noqa: B018
+
+
+def test_names_of_the_api_are_no_packages() -> None:
+    """A package of the same name would take the function's place once it is imported."""
+    folder = Path(espalier.__file__).parent
+    taken = [
+        name for name in espalier.__all__ if (folder / name).is_dir() or (folder / f"{name}.py").exists()
+    ]
+    assert not taken
+
+
+def test_pruning_and_recovery_leave_their_arguments_alone(photos: Path) -> None:
+    dense = espalier.load(TINY)
+    before = {name: tensor.clone() for name, tensor in dense.state_dict().items()}
+    small = espalier.prune(dense, photos, method="magnitude")
+    pruned = {name: tensor.clone() for name, tensor in small.state_dict().items()}
+    recovered = espalier.recover(small, photos, teacher=dense, steps=2, batch=2, patch=12)
+    assert all(torch.equal(before[name], tensor) for name, tensor in dense.state_dict().items())
+    assert all(torch.equal(pruned[name], tensor) for name, tensor in small.state_dict().items())
+    changed = [
+        name for name, tensor in recovered.state_dict().items() if not torch.equal(pruned[name], tensor)
+    ]
+    assert changed
+    assert not dense.plans
+    assert len(small.plans) == len(recovered.plans) == 1
+    assert not recovered.training
+
+
+def test_the_same_seed_gives_the_same_network(photos: Path) -> None:
+    dense = espalier.load(TINY)
+    states = [
+        espalier.recover(
+            espalier.prune(dense, photos), photos, steps=2, batch=2, patch=12, seed=3
+        ).state_dict()
+        for _ in range(2)
+    ]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_wrong_wishes_are_messages(photos: Path, tmp_path: Path) -> None:
+    dense = espalier.load(TINY)
+    with pytest.raises(PlanError, match="did you mean 'magnitude'"):
+        espalier.prune(dense, photos, method="magnitud")
+    with pytest.raises(PlanError, match="has no options"):
+        espalier.prune(dense, photos, method="magnitude", options={"steps": 2})
+    with pytest.raises(NetworkError, match=r"no export target writes \.doc: expected .*\.onnx"):
+        espalier.export_to(dense, tmp_path / "a.doc")
+
+
+def test_an_image_is_enlarged(photos: Path, tmp_path: Path) -> None:
+    from espalier.images.io import read_image
+
+    espalier.upscale(espalier.load(TINY), photos / "photo0.png", tmp_path / "large.png")
+    assert read_image(tmp_path / "large.png").size == (144, 176)
+
+
+def test_a_run_and_a_sweep_are_read_back(photos: Path, tmp_path: Path) -> None:
+    settings = espalier.CompressSettings(recover=0, timing=False, method="magnitude")
+    result = espalier.compress(TINY, photos, tmp_path / "run", settings)
+    assert result.page.is_file()
+    assert result.plan == espalier.read(tmp_path / "run").network().plans[-1]
+    assert "of the MACs" in result.sentence
+    made = espalier.sweep(
+        TINY, photos, tmp_path / "sweep", budgets=["0.5"], methods=["magnitude"], settings=settings
+    )
+    assert [each.path.name for each in made] == ["magnitude-macs0.5"]
+    assert (tmp_path / "sweep" / "index.html").is_file()

@@ -1,23 +1,54 @@
-"""Espalier makes trained image super-resolution networks smaller and faster."""
+"""Espalier makes trained image super-resolution networks smaller and faster.
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+The functions for scripts are those of `espalier.api`; they, and torch, are imported only when one is asked for.
+"""
 
-if TYPE_CHECKING:
-    from espalier.networks.network import Network
+# pyright: reportImportCycles=false
+# `espalier.api` needs all packages and they need this one; it is imported only for type checkers.
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "Channels", "CompressSettings", "Cost", "EspalierError", "Evaluation", "Network", "PrunePlan", "Result",
+    "Verification", "compress", "cost", "evaluate", "export_to", "inspect", "load", "prune", "read", "recover",
+    "save", "sweep", "upscale",
+]  # fmt: skip
 
-def load(reference: str | Path, *, scale: int | None = None) -> "Network":
-    """Load a network: see `espalier.networks.load.load`; torch is imported only now."""
-    from espalier.networks.load import load as load_network
+if TYPE_CHECKING:
+    from espalier.api import (
+        Channels,
+        CompressSettings,
+        Cost,
+        EspalierError,
+        Evaluation,
+        Network,
+        PrunePlan,
+        Result,
+        Verification,
+        compress,
+        cost,
+        evaluate,
+        export_to,
+        inspect,
+        load,
+        prune,
+        read,
+        recover,
+        save,
+        sweep,
+        upscale,
+    )
 
-    return load_network(reference, scale=scale)
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'espalier' has no attribute {name!r}")
+    from espalier import api
+
+    return getattr(api, name)
 
 
-def save(network: "Network", path: str | Path) -> None:
-    """Write a network as safetensors: see `espalier.networks.file.save`."""
-    from espalier.networks.file import save as save_network
-
-    save_network(network, path)
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

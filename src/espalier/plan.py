@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from espalier.errors import PlanError
+from espalier.notebook import bar, table
 
 
 @dataclass(frozen=True)
@@ -86,3 +87,17 @@ class PrunePlan:
         lines = [f"{c.group}: {len(c.kept)} of {c.channels} channels stay" for c in lost]
         lines.append(f"{len(self.choices) - len(lost)} of {len(self.choices)} groups untouched")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What stays of every group, for notebooks."""
+        lines = [
+            (c.group, len(c.kept), c.channels, bar(len(c.kept) / c.channels))
+            for c in self.choices
+            if c.channels
+        ]
+        kept, total = sum(len(c.kept) for c in self.choices), sum(c.channels for c in self.choices)
+        told = (f"{key} {value}" for key, value in self.notes.items() if key in ("method", "budget"))
+        note = ", ".join(
+            [*told, f"proven to {self.notes['proof']:.0e}" if "proof" in self.notes else "not proven"]
+        )
+        return table(f"{kept:,} of {total:,} channels stay", ("Group", "Kept", "Of", ""), lines, note=note)

@@ -20,6 +20,7 @@ from espalier.channels.proof import check as check_cut
 from espalier.channels.records import Trace, Unknown
 from espalier.channels.solve import Check, Solver
 from espalier.channels.trace import trace
+from espalier.notebook import table
 from espalier.plan import PrunePlan
 
 
@@ -79,6 +80,16 @@ class Channels:
         rehearsal = rehearsal_copy(self.network) if network is None else network
         dead = dead_classes(self.groups, self.classes, kept)
         return check_cut(rehearsal, self.inputs, self.plan(kept), self.classes, dead)
+
+    def _repr_html_(self) -> str:
+        """The groups, for notebooks."""
+        lines = [(g.name, g.channels, len(g.members), g.status, g.reason) for g in self.groups]
+        return table(
+            f"{len(self.prunable)} of {len(self.groups)} groups can be cut",
+            ("Group", "Channels", "Members", "Status", "Why"),
+            lines,
+            note=f"{self.share:.1%} of the parameters lie in proven groups",
+        )
 
 
 def analyse(

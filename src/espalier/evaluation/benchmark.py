@@ -16,6 +16,7 @@ from espalier.images.io import as_eight_bits
 from espalier.images.metrics import psnr_of_planes, ssim_of_planes
 from espalier.images.resize import imresize, modcrop
 from espalier.networks.network import Network
+from espalier.notebook import table
 
 Progress = Callable[[int, int, str], None]
 """Called after every image with how many are done, how many there are, and the name."""
@@ -61,6 +62,16 @@ class Evaluation:
             "mean": {"psnr": _finite(self.psnr), "ssim": self.ssim},
             "skipped": list(self.skipped),
         }
+
+    def _repr_html_(self) -> str:
+        """Every image and the mean, for notebooks."""
+        lines = [(i.name, f"{i.psnr:.2f}", f"{i.ssim:.4f}") for i in self.images]
+        return table(
+            f"{self.network} ×{self.scale}: {self.psnr:.2f} dB, SSIM {self.ssim:.4f}",
+            ("Image", "PSNR Y [dB]" if self.y else "PSNR RGB [dB]", "SSIM"),
+            lines,
+            note=f"skipped: {', '.join(self.skipped)}" if self.skipped else "",
+        )
 
 
 def evaluate(

@@ -8,10 +8,14 @@ from espalier.networks.prepare import prepare
 
 
 def opened(reference: str | Path, scale: int | None = None) -> Network:
-    """Load and prepare; a network that was pruned before was prepared then.
+    """Load and prepare.
 
     Raises:
         NetworkError: it cannot be loaded.
     """
-    network = load(reference, scale=scale)
-    return network if network.plans else prepare(network)
+    return prepared(load(reference, scale=scale))
+
+
+def prepared(network: Network) -> Network:
+    """The network itself where it was prepared before, as every pruned one was; else a prepared copy."""
+    return network if network.plans or network.masks or network.base.prepared else prepare(network)
