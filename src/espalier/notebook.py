@@ -35,7 +35,8 @@ def table(
         '<div style="max-width:60em;font-size:90%;line-height:1.35">'
         f'<div style="font-weight:600;padding:.3em .8em">{_html(heading)}</div>'
         '<div style="max-height:24em;overflow:auto">'
-        f'<table style="border-collapse:collapse;margin:0;font-size:inherit"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        '<table style="border-collapse:collapse;margin:0;font-size:inherit">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         f"</div>{below}</div>"
     )
 
