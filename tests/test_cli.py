@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from espalier import cli
 from espalier.errors import EspalierError
+from espalier.training import Interrupted
 
 
 def espalier(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -107,6 +109,18 @@ def test_interruption_exits_130(monkeypatch, capsys) -> None:
         cli.main()
     assert caught.value.code == 130
     assert capsys.readouterr().err == "espalier: interrupted\n"
+
+
+def test_training_that_was_interrupted_exits_130_too(monkeypatch, capsys, tmp_path: Path) -> None:
+    def interrupted(_: cli.Invocation) -> None:
+        raise Interrupted(7, tmp_path)
+
+    monkeypatch.setattr(cli, "run", interrupted)
+    monkeypatch.setattr(sys, "argv", ["espalier", "train"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 130
+    assert "go on with the same command and --resume" in capsys.readouterr().err
 
 
 def test_warnings_are_one_line_each(capsys) -> None:

@@ -2,7 +2,9 @@
 
 
 class EspalierError(Exception):
-    """Base of all errors raised for wrong input; the command line prints it alone and exits with 2."""
+    """Base of all errors raised for wrong input; the command line prints it alone and exits with `exit_code`."""
+
+    exit_code = 2
 
 
 class ImageError(EspalierError):

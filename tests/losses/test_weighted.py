@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from espalier.losses import names, parse, terms
+from espalier.losses import names, option_types, parse, terms
 from espalier.losses.weighted import LossError
 
 EXPECTED = {"l1": 0.5, "mse": 0.25, "charbonnier": math.sqrt(0.25 + 1e-6)}
@@ -62,6 +62,24 @@ def test_mistakes_are_explained(weights: dict[str, float], message: str) -> None
 def test_options_reach_the_loss() -> None:
     (term,) = terms({"charbonnier": 1}, {"charbonnier": {"eps": 1.0}})
     assert term.loss(torch.zeros(1), torch.zeros(1)).item() == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"charbonnier": {"epsi": 1}}, "'charbonnier' has no option 'epsi'; did you mean 'eps'"),
+        ({"l1": {"eps": 1}}, "'l1' has no option 'eps'; there are none"),
+        ({"mse": {}}, r"options for 'mse', which is not among the losses \['charbonnier', 'teacher'\]"),
+    ],
+)
+def test_options_that_do_not_fit(options: dict[str, dict[str, float]], message: str) -> None:
+    with pytest.raises(LossError, match=message):
+        terms({"charbonnier": 1, "teacher": 1}, options)
+
+
+def test_what_options_must_be() -> None:
+    assert option_types("charbonnier") == {"eps": float}
+    assert {"weights", "layers"} <= set(option_types("perceptual"))
 
 
 def test_parse() -> None:

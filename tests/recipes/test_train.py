@@ -13,9 +13,11 @@ from PIL import Image
 
 from espalier.cli import run, split
 from espalier.errors import OutputError
+from espalier.images.folder import SkippedImageWarning
 from espalier.networks.load import load
 from espalier.recipes.config import TrainConfig
-from espalier.training import TrainSettings
+from espalier.training import TrainingError, TrainSettings
+from espalier.training.log import read_log
 
 NETWORK = "edsr(scale=2, blocks=1, channels=4, peak=1.0)"
 FLAGS = "--batch 2 --patch 8 --hold-out 1 --ema 0.5"
@@ -75,6 +77,49 @@ def test_resume_goes_on(data: Path, tmp_path: Path) -> None:
     assert steps == [3, 5]
 
 
+def test_the_resolved_config_is_enough_to_go_on_and_tells_the_end(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "run")
+    config = tmp_path / "run" / "config.yaml"
+    run(split(["train", "--config", str(config), "--resume", "--steps", "5", "--log-every", "7"]))
+    resolved = yaml.safe_load(config.read_text())
+    assert (resolved["steps"], resolved["log_every"]) == (5, 7)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--lr", "1e-3"], r"config\.yaml: lr was 0\.0002 and is now 0\.001"),
+        (["--degradation", "classic"], "degradation was 'bicubic' and is now 'classic'"),
+        (["--teacher", NETWORK], "teacher was None and is now 'edsr"),
+    ],
+)
+def test_going_on_otherwise_is_refused(data: Path, tmp_path: Path, words: list[str], message: str) -> None:
+    train(data, tmp_path / "run")
+    with pytest.raises(TrainingError, match=message):
+        train(data, tmp_path / "run", "--resume", *words)
+
+
+def test_options_of_losses_as_flags_and_in_a_file(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "losses.yaml"
+    file.write_text("loss_options:\n  charbonnier: {eps: 1e-2}\n")  # which YAML takes for text
+    train(data, tmp_path / "a", "--losses", "charbonnier", "--loss-options.charbonnier.eps", "0.01")
+    train(data, tmp_path / "b", "--losses", "charbonnier", "--config", str(file))
+    train(data, tmp_path / "c", "--losses", "charbonnier")
+    losses = [read_log(tmp_path / name / "log.jsonl")[-1].losses["charbonnier"] for name in "abc"]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_the_size_and_place_of_the_cache_are_told(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "broken.png").write_bytes(b"no image")
+    with pytest.warns(SkippedImageWarning, match="broken"):
+        train(data, tmp_path / "run")
+    told = " ".join(capsys.readouterr().err.split())
+    assert "3 images, 1 skipped: 0.0 MB of pixels in" in told
+    assert str(tmp_path / "cache") in told
+
+
 def test_a_teacher(data: Path, tmp_path: Path) -> None:
     train(data, tmp_path / "run", "--teacher", NETWORK, "--losses", "l1=1,teacher=0.5")
     assert '"teacher"' in (tmp_path / "run" / "log.jsonl").read_text()
@@ -87,12 +132,15 @@ def test_a_teacher(data: Path, tmp_path: Path) -> None:
         (["--accumulate", "0"], "greater than or equal to 1"),
         (["--schedule", "cosin"], "cosine"),
         (["--losses", "l3=1"], "no loss is called 'l3'"),
+        (["--losses", "teacher=1"], "compare with a teacher"),
+        (["--loss-options.charbonnier.eps", "1"], "'charbonnier', which is not among the losses"),
         (["--device", "cuda:99"], "no device 'cuda:99'"),
     ],
 )
 def test_mistakes(data: Path, tmp_path: Path, words: list[str], message: str) -> None:
     with pytest.raises(Exception, match=message):
         train(data, tmp_path / "run", *words)
+    assert not (tmp_path / "run").exists()  # or the corrected command would find a run there
 
 
 def test_an_unknown_key_in_the_file(data: Path, tmp_path: Path) -> None:
@@ -104,8 +152,7 @@ def test_an_unknown_key_in_the_file(data: Path, tmp_path: Path) -> None:
 
 def test_the_config_and_the_settings_agree() -> None:
     assert TrainConfig().settings() == TrainSettings()
-    missing = set(TrainSettings.__dataclass_fields__) - set(TrainConfig.model_fields)
-    assert missing == {"loss_options"}
+    assert set(TrainSettings.__dataclass_fields__) == set(TrainConfig.model_fields) - {"degradation"}
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -1,13 +1,13 @@
 """Config models: what a person may write in YAML or as flags, checked before anything starts."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from espalier.data import PackedImages, Patches
 from espalier.data.degradations import find
 from espalier.data.patches import Degradation
-from espalier.losses import parse
+from espalier.losses import option_types, parse
 from espalier.training.settings import TrainSettings
 
 
@@ -26,6 +26,8 @@ class TrainConfig(BaseModel):
     """Flip and turn the patches."""
     losses: str = "l1=1"
     """Losses and their weights, as "l1=1,frequency=0.05"; "teacher" compares with the teacher's output."""
+    loss_options: dict[str, dict[str, Any]] = {}
+    """Options of the losses by name, as --loss-options.charbonnier.eps 0.01."""
     degradation: Literal["bicubic", "classic", "second-order"] = "bicubic"
     """What makes LR patches: the set's own LR images, one round of blur, noise and JPEG, or two rounds."""
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -58,8 +60,10 @@ class TrainConfig(BaseModel):
     """Arithmetic of the forward and backward passes; the weights stay fp32."""
     channels_last: bool = True
     """Memory layout that is faster on most processors."""
-    compile: bool = False
-    """Compile the network with torch.compile."""
+    compile: Literal["default", "reduce-overhead", "max-autotune"] | None = None
+    """Compile the network with torch.compile in this mode; "reduce-overhead" uses CUDA graphs."""
+    sync_batchnorm: bool = False
+    """Normalise batches over all workers."""
     scale_lr: bool = True
     """Multiply the learning rate by the number of workers."""
     seed: int = Field(default=0, ge=0)
@@ -70,6 +74,12 @@ class TrainConfig(BaseModel):
     """Steps between two checkpoints."""
     log_every: int = Field(default=100, ge=1)
     """Steps between two lines of the log."""
+
+    @field_validator("loss_options")
+    @classmethod
+    def _options(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Flags give text, and so does YAML for 1e-6: each becomes what the loss takes."""
+        return {loss: _typed(loss, options) for loss, options in given.items()}
 
     def settings(self) -> TrainSettings:
         """The same for the training loop."""
@@ -83,3 +93,13 @@ class TrainConfig(BaseModel):
     def degrade(self) -> Degradation | None:
         """How LR patches are made from HR patches; none takes the set's own."""
         return None if self.degradation == "bicubic" else find(self.degradation)
+
+
+def _typed(loss: str, options: dict[str, Any]) -> dict[str, Any]:
+    types, typed = option_types(loss), {}
+    for name, value in options.items():
+        try:
+            typed[name] = TypeAdapter(types.get(name, Any)).validate_python(value)
+        except ValidationError as error:
+            raise ValueError(f"{loss}.{name} is {value!r}: {error.errors()[0]['msg'].lower()}") from None
+    return typed

@@ -6,23 +6,23 @@ from typing import Annotated, Any
 import torch
 from cyclopts import Parameter
 
-from espalier.data import PackedImages, pack
-from espalier.data.shards import Shards, ShardSettings
+from espalier.files import write_text
 from espalier.networks.file import save
 from espalier.networks.load import load
 from espalier.networks.network import Network
-from espalier.recipes import run
+from espalier.recipes import run, sets
 from espalier.recipes.config import TrainConfig
-from espalier.recipes.console import counting, output
+from espalier.recipes.console import output
 from espalier.report import folder
-from espalier.training import History, fit, psnr_on
+from espalier.training import History, fit
 from espalier.training.board import board
-from espalier.training.device import images_on, pick
-from espalier.training.distributed import Workers, joined
-from espalier.training.validation import Validation, on_sets
+from espalier.training.device import pick
+from espalier.training.distributed import joined
+from espalier.training.resuming import FREE, unchanged
+from espalier.training.step import task
 
-HELD_OUT = 8
-"""Images kept for validation at most, where none are given: a twentieth of the set."""
+MAY_CHANGE = (*FREE, "out", "device", "validation")
+"""What a resumed run may be given anew."""
 
 
 def command(
@@ -65,65 +65,49 @@ def command(
         Also write the log for tensorboard, into `out`/tensorboard.
     """
     asked = {"network": network, "data": data, "out": out, "scale": scale, "validation": validation}
-    asked |= {"hold_out": hold_out, "teacher": teacher, "device": device}
+    config = _plain(asked | {"hold_out": hold_out, "teacher": teacher, "device": device}, train)
     with joined() as workers:
-        if workers.writes and not (resume and (out / folder.CONFIG).is_file()):
-            run.begin(out, _plain(asked) | train.model_dump(mode="json"))
-        torch.manual_seed(train.seed)
         place = pick(device)
+        torch.manual_seed(train.seed)
         student = load(network, scale=scale).to(place)
-        if all(name.endswith(".tar") for name in data):
-            batches, validate = from_shards(student.scale, data, validation, train, workers)
-        else:
-            images, validate = prepare(student.scale, data, validation, hold_out, workers)
-            batches = train.patches(images_on(images, place))
+        taught = None if teacher is None else load(teacher, scale=student.scale).to(place)
+        batches, validate = sets.opened(
+            data, validation, hold_out, scale=student.scale, train=train, place=place, workers=workers
+        )
+        task(batches, train.settings(), taught)  # a mistake in the losses leaves no folder behind
+        start(out, config, resume=resume, writes=workers.writes)
         listeners = [board(out / "tensorboard")] if tensorboard and workers.writes else []
         history = fit(
             student,
             batches,
             train.settings(),
-            teacher=None if teacher is None else load(teacher, scale=student.scale).to(place),
+            teacher=taught,
             validate=validate,
             run=out,
             resume=resume,
             listeners=listeners,
         )
         if workers.writes:
-            finish(student, history, out)
+            finish(student, history, out, config)
 
 
-def from_shards(
-    scale: int, data: list[str], validation: list[Path] | None, train: TrainConfig, workers: Workers
-) -> tuple[Shards, Validation | None]:
-    """Patches streamed from tar files, and how to validate."""
-    settings = ShardSettings(scale, train.patch, train.seed, train.augment, train.degrade())
-    held = {folder.name: pack(folder, scale) for folder in validation or []}
-    shards = Shards(data, settings, rank=workers.rank, workers=workers.count)
-    return shards, on_sets(held) if held else None
+def start(out: Path, config: dict[str, Any], *, resume: bool, writes: bool) -> None:
+    """Make the run folder, or compare with the settings that its run began with.
+
+    Raises:
+        TrainingError: one differs that may not; one that an older version did not know had its default.
+        OutputError: the folder holds a run that is not to be resumed.
+    """
+    if resume and (out / folder.CONFIG).is_file():
+        began = TrainConfig().model_dump(mode="json") | folder.read(out).config
+        unchanged(began, config, MAY_CHANGE, str(out / folder.CONFIG))
+    elif writes:
+        run.begin(out, config)
 
 
-def prepare(
-    scale: int, data: list[str], validation: list[Path] | None, hold_out: int | None, workers: Workers
-) -> tuple[PackedImages, Validation | None]:
-    """Packed images to train on, and how to validate."""
-    if workers.rank:  # the first worker fills the cache, the others find it filled
-        workers.wait()
-    with counting("packing images") as told:
-        images = pack(data, scale, progress=told)
-        held = {f.name: pack(f, scale, progress=told) for f in validation or []}
-    if not workers.rank:
-        workers.wait()
-    count = min(HELD_OUT, len(images) // 20) if hold_out is None else hold_out
-    if held:
-        return images, on_sets(held)
-    if not count:
-        return images, None
-    images, kept = images.hold_out(count)
-    return images, psnr_on(kept)
-
-
-def finish(network: Network, history: History, out: Path) -> None:
-    """Write the trained network and say where it is."""
+def finish(network: Network, history: History, out: Path, config: dict[str, Any]) -> None:
+    """Write the trained network, and the settings that it had in the end, and say where it is."""
+    write_text(out / folder.CONFIG, run.dump(config))
     facts: dict[str, Any] = {"steps": history.steps}
     if history.best is not None:
         facts["psnr"] = history.last_psnr
@@ -132,10 +116,10 @@ def finish(network: Network, history: History, out: Path) -> None:
     output().print(f"{history.steps} steps{told}: {out / folder.NETWORK}", markup=False)
 
 
-def _plain(asked: dict[str, Any]) -> dict[str, Any]:
+def _plain(asked: dict[str, Any], train: TrainConfig) -> dict[str, Any]:
     """Flags as YAML can hold them; what was not given is left out."""
-    plain = {key: value for key, value in asked.items() if value is not None}
-    return {key: _text(value) for key, value in plain.items()}
+    plain = {key: _text(value) for key, value in asked.items() if value is not None}
+    return plain | train.model_dump(mode="json")
 
 
 def _text(value: Any) -> Any:

@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from espalier.training.meeting import agent_store, fresh
+
 Shared = TypeVar("Shared")
 
 
@@ -99,7 +101,13 @@ def joined() -> Iterator[Workers]:
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group(backend="nccl" if torch.cuda.is_available() else "gloo")
+    backend, store = "nccl" if torch.cuda.is_available() else "gloo", agent_store()
+    if store is None:
+        dist.init_process_group(backend)
+    else:
+        rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        store = fresh(store, rank, count)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=count)
     try:
         yield current()
         dist.barrier()  # the first worker holds the meeting point: it must not leave before the others

@@ -7,12 +7,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 
+from espalier.training.distributed import Workers
+
+ASKING = 10
+"""Steps between two questions to the other workers."""
+
 
 @dataclass
 class Request:
     """Whether somebody asked to stop."""
 
     asked: bool = False
+
+    def due(self, workers: Workers, step: int) -> bool:
+        """Whether to stop after `step`; several workers must agree, which they ask each other only now and then."""
+        if workers.count == 1:
+            return self.asked
+        return step % ASKING == 0 and workers.agree(self.asked)
 
 
 @contextlib.contextmanager

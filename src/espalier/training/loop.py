@@ -12,6 +12,7 @@ from torch import nn
 from espalier.data.packed import PackedImages
 from espalier.errors import OutputError
 from espalier.methods.protocol import Idle, Method
+from espalier.training.batchnorm import synchronised
 from espalier.training.distributed import current
 from espalier.training.errors import Interrupted, TrainingError
 from espalier.training.folder import RunFolder, opened
@@ -63,6 +64,7 @@ def fit(
     chosen, workers = task(images, settings, teacher), current()
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng())
+        stack.enter_context(synchronised(workers, settings.sync_batchnorm))
         folder = stack.enter_context(opened(run, resume=resume, writes=workers.writes)) if run else None
         session = begin(network, settings, method or Idle(), workers)
         log = Log(folder.log if folder else None, listeners) if workers.writes else Log()
@@ -96,7 +98,7 @@ def _steps(run: _Run) -> float:
             before = (session.step, time.perf_counter())
             run.log.add(point)
         run.show(session.step, point)
-        stop = _asked(run)
+        stop = run.request.due(session.workers, session.step)
         if run.folder and (stop or last or session.step % settings.save_every == 0):
             with _explained(run.folder):
                 watch.check()
@@ -128,14 +130,6 @@ def _point(
     speed = (session.step - before[0]) / (time.perf_counter() - before[1])
     lr = session.optimizer.param_groups[0]["lr"]
     return Point(session.step, lr, losses, scores, dict(session.method.facts()), speed)
-
-
-def _asked(run: _Run) -> bool:
-    """Whether to stop; several workers must agree, which they ask each other only now and then."""
-    workers = run.session.workers
-    if workers.count == 1:
-        return run.request.asked
-    return run.session.step % 10 == 0 and workers.agree(run.request.asked)
 
 
 @contextlib.contextmanager

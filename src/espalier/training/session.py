@@ -1,5 +1,6 @@
 """All that changes while a network is trained, and that a checkpoint holds."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from espalier.plan import PrunePlan
 from espalier.training.distributed import Workers
 from espalier.training.ema import Ema
 from espalier.training.errors import TrainingError
+from espalier.training.resuming import check_settings
 from espalier.training.schedule import Plateau
 from espalier.training.settings import TrainSettings
 
@@ -75,7 +77,10 @@ class Session:
             surgery.apply_(target(network), plan)
             if isinstance(network, Network):
                 network.plans = (*network.plans, plan)
+                network.masks = surgery.apply_to_state(network.masks, plan)
         self.plans.append(plan)
+        if self.settings.compile:
+            torch.compiler.reset()  # torch gives up on a network that it compiled for many shapes
         self.forward = wrap(self.network, self.settings)
 
     def state_dict(self) -> dict[str, Any]:
@@ -83,6 +88,7 @@ class Session:
             "step": self.step,
             "done": self.done,
             "best": self.best,
+            "settings": dataclasses.asdict(self.settings),
             "plans": [plan.to_json() for plan in self.plans],
             "network": self.network.state_dict(),
             "ema": None if self.ema is None else self.ema.network.state_dict(),
@@ -99,6 +105,7 @@ class Session:
             TrainingError: the checkpoint is of another network or other settings.
         """
         try:
+            check_settings(state["settings"], self.settings, state["step"])
             for text in state["plans"]:
                 self.cut_(PrunePlan.from_json(text))
             self.network.load_state_dict(state["network"])
@@ -148,7 +155,9 @@ def wrap(network: nn.Module, settings: TrainSettings) -> nn.Module:
     """Lay the weights out, and compile the network where asked."""
     if settings.channels_last:
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return torch.compile(network) if settings.compile else network  # pyright: ignore[reportReturnType]
+    if settings.compile is None:
+        return network
+    return torch.compile(network, mode=settings.compile)  # pyright: ignore[reportReturnType]
 
 
 def target(network: nn.Module) -> nn.Module:

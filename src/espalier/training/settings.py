@@ -44,7 +44,10 @@ class TrainSettings:
     """Decay per step of the running mean of the weights; 0 keeps none."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = True
-    compile: bool = False
+    compile: Literal["default", "reduce-overhead", "max-autotune"] | None = None
+    """Mode of torch.compile; "reduce-overhead" uses CUDA graphs. None runs the network as it is."""
+    sync_batchnorm: bool = False
+    """Normalise over the batches of all workers."""
     scale_lr: bool = True
     seed: int = 0
     validate_every: int = 1000
@@ -59,4 +62,9 @@ class TrainSettings:
         if self.steps < 0 or not self.lr > 0 or not 0 <= self.ema < 1:
             raise TrainingError(
                 f"steps={self.steps}, lr={self.lr}, ema={self.ema}: expected steps >= 0, lr > 0, 0 <= ema < 1"
+            )
+        if self.compile and self.sync_batchnorm:
+            raise TrainingError(
+                f"compile={self.compile!r} and sync_batchnorm=True do not go together: compiled networks cannot"
+                " exchange statistics; give one of them up"
             )

@@ -62,8 +62,10 @@ def train_step(session: Session, task: Task) -> dict[str, Tensor]:
         session.network.train()
     optimizer.zero_grad()
     losses = _accumulate(session, task)
+    session.workers.average_gradients_(
+        session.trained
+    )  # before unscaling, so that all see one overflow alike
     session.scaler.unscale_(optimizer)
-    session.workers.average_gradients_(session.trained)
     session.workers.share_(session.network.buffers())
     method.after_backward(step)
     if settings.clip is not None:
