@@ -1,0 +1,76 @@
+"""Sets of images for training: packed folders or tar shards, and how to validate on the way."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from espalier.data import PackedImages, pack
+from espalier.data.shards import Shards, ShardSettings
+from espalier.recipes.config import TrainConfig
+from espalier.recipes.console import counting, say
+from espalier.training import psnr_on
+from espalier.training.device import images_on
+from espalier.training.distributed import Workers
+from espalier.training.step import Batches
+from espalier.training.validation import Validation, on_sets
+
+HELD_OUT = 8
+"""Images kept for validation at most, where none are given: a twentieth of the set."""
+TAR = (".tar", ".tar.gz", ".tgz")
+
+
+def packed(folders: Sequence[str | Path], scale: int) -> PackedImages:
+    """The images of some folders as one set; says how many, and the size and place of their cache.
+
+    Raises:
+        ImageError: no such folder, or no usable image in them.
+    """
+    with counting("packing images") as told:
+        images = pack(folders, scale, progress=told)
+    skipped = f", {len(images.skipped)} skipped" if images.skipped else ""
+    say(f"{len(images)} images{skipped}: {images.pixels.nbytes / 1e6:.1f} MB of pixels in {images.file}")
+    return images
+
+
+def opened(
+    data: list[str],
+    validation: list[Path] | None,
+    hold_out: int | None,
+    *,
+    scale: int,
+    train: TrainConfig,
+    place: torch.device,
+    workers: Workers,
+) -> tuple[Batches, Validation | None]:
+    """Patches to train on, and how to validate: `data` are folders, or tar files or commands that give them.
+
+    Raises:
+        ImageError: there is nothing to train on.
+    """
+    if all(name.endswith(TAR) or name.startswith("pipe:") for name in data):
+        settings = ShardSettings(scale, train.patch, train.seed, train.augment, train.degrade())
+        held = {folder.name: packed([folder], scale) for folder in validation or []}
+        shards = Shards(data, settings, rank=workers.rank, workers=workers.count)
+        return shards, on_sets(held) if held else None
+    images, validate = split(data, validation, hold_out, scale=scale, workers=workers)
+    return train.patches(images_on(images, place)), validate
+
+
+def split(
+    data: list[str], validation: list[Path] | None, hold_out: int | None, *, scale: int, workers: Workers
+) -> tuple[PackedImages, Validation | None]:
+    """Packed images to train on, and those of other folders or of the same held out to validate on."""
+    if workers.rank:  # the first worker fills the cache, the others find it filled
+        workers.wait()
+    images = packed(data, scale)
+    held = {folder.name: packed([folder], scale) for folder in validation or []}
+    if not workers.rank:
+        workers.wait()
+    count = min(HELD_OUT, len(images) // 20) if hold_out is None else hold_out
+    if held:
+        return images, on_sets(held)
+    if not count:
+        return images, None
+    images, kept = images.hold_out(count)
+    return images, psnr_on(kept)
