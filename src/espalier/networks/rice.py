@@ -1,7 +1,8 @@
 """Masks as few bytes: Rice's code for the gaps between the rarer of two values (Rice, 1979).
 
 Of a gap g, g >> bits is written in unary and the last bits as they are. The two kinds of bits lie apart, so that
-both ways are operations on whole arrays. For independent zeros this is within 3 % of the entropy at any sparsity.
+both ways are operations on whole arrays. For independent zeros this is within 4.5 % of the entropy at any sparsity,
+mostly within 1.5 %.
 """
 
 import struct

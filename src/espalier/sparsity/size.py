@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from espalier.networks.file import stored
@@ -26,9 +27,9 @@ class Size:
     """The values that stay, and each mask at the entropy of independent zeros."""
 
 
-def size(network: Network) -> Size:
-    """Count; nothing is written."""
-    tensors, _ = stored(network)
+def size(network: Network, values: torch.dtype | None = None) -> Size:
+    """Count; nothing is written. `values` as for `networks.file.save`."""
+    tensors, _ = stored(network, values)
     pruned = sum(mask.numel() - int(mask.count_nonzero()) for mask in network.masks.values())
     params = sum(p.numel() for p in network.body.parameters())
     taken = sum(t.numel() * t.element_size() for t in tensors.values())
