@@ -68,9 +68,7 @@ def test_the_term_has_its_weight(generator: Callable[..., Network], images: Pack
     assert paid[0].losses["l1"] == paid[1].losses["l1"]
 
 
-def test_the_parts_of_a_step_are_judged_together(
-    generator: Callable[..., Network], images: PackedImages
-) -> None:
+def test_the_parts_of_a_step_are_judged_together(images: PackedImages) -> None:
     """Without BatchNorm, two parts of 2 are one batch of 4."""
     settings, judges = AdversarySettings(weight=0.1, options={**SMALL, "norm": "none"}), []
     for batch, parts in ((4, 1), (2, 2)):
