@@ -7,6 +7,7 @@ from torch import Tensor
 
 from espalier.data import PackedImages, Patches
 from espalier.errors import ImageError
+from espalier.images.folder import SkippedImageWarning
 
 SIZES = [(9, 7), (6, 12), (4, 4)]
 
@@ -78,8 +79,12 @@ def test_all_eight_ways_appear() -> None:
     assert {way(patch) for patch in straight} == {(1, 0, 0, 1)}
 
 
-def test_small_images_are_left_out() -> None:
-    lr = Patches(coordinates(2), 6).batch(0, 0, 100)[0]
+def test_small_images_are_left_out_and_named() -> None:
+    with pytest.warns(
+        SkippedImageWarning, match="1 of 3 images are smaller than a patch of 6 LR pixels.*drawn: c$"
+    ):
+        patches = Patches(coordinates(2), 6)
+    lr = patches.batch(0, 0, 100)[0]
     assert set((lr[:, 0] * 255).round().long().unique().tolist()) == {0, 1}
 
 

@@ -2,9 +2,13 @@
 
 import gc
 import io
+import shutil
 import sys
 import tarfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,7 @@ from PIL import Image
 
 from espalier.data.shards import Shards, ShardSettings
 from espalier.errors import ImageError, MissingExtraError
+from espalier.images.folder import SkippedImageWarning
 
 # webdataset leaves its file open when a stream is dropped before its end.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -34,15 +39,23 @@ def shards(tmp_path: Path) -> list[str]:
     names = []
     for shard in range(3):
         names.append(str(tmp_path / f"{shard:03d}.tar"))
-        with tarfile.open(names[-1], "w") as tar:
-            for index in range(4):
-                file = io.BytesIO()
-                Image.fromarray(np.full((16, 12, 3), 10 * (4 * shard + index), np.uint8)).save(file, "PNG")
-                info = tarfile.TarInfo(f"{index:04d}.png")
-                info.size = file.tell()
-                file.seek(0)
-                tar.addfile(info, file)
+        write(names[-1], {f"{i:04d}.png": png(10 * (4 * shard + i)) for i in range(4)})
     return names
+
+
+def png(grey: int, height: int = 16, width: int = 12) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.full((height, width, 3), grey, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def write(path: str | Path, files: Mapping[str, bytes]) -> None:
+    """A tar file of these files."""
+    with tarfile.open(path, "w") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
 
 
 def numbers(stream: Shards, steps: range) -> list[set[int]]:
@@ -90,3 +103,58 @@ def test_without_webdataset_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "webdataset", None)
     with pytest.raises(MissingExtraError, match=r"espalier\[shards\]"):
         Shards(["a.tar"], SETTINGS)
+
+
+@pytest.fixture
+def served(shards: list[str]) -> Iterator[str]:
+    """The shards on a web server of this machine."""
+    handler = partial(QuietHandler, directory=str(Path(shards[0]).parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_addresses_and_commands_give_what_paths_give(shards: list[str], served: str) -> None:
+    expected = Shards(shards, SETTINGS).batch(0, 0, 4)[1]
+    others = [[f"file:{path}" for path in shards], [f"pipe:cat {path}" for path in shards]]
+    if shutil.which("curl"):  # what webdataset fetches with
+        others.append([f"{served}/{Path(path).name}" for path in shards])
+    for names in others:
+        assert torch.equal(Shards(names, SETTINGS).batch(0, 0, 4)[1], expected)
+
+
+def test_braces_stand_for_many(shards: list[str]) -> None:
+    pattern = str(Path(shards[0]).with_name("{000..002}.tar"))
+    one, two = Shards([pattern], SETTINGS, workers=2), Shards(shards, SETTINGS, workers=2)
+    assert torch.equal(one.batch(0, 0, 4)[1], two.batch(0, 0, 4)[1])
+
+
+@pytest.mark.parametrize("name", ["missing.tar", "pipe:false", "cut.tar"])
+def test_a_shard_that_cannot_be_read_is_named(tmp_path: Path, shards: list[str], name: str) -> None:
+    (tmp_path / "cut.tar").write_bytes(Path(shards[0]).read_bytes()[:530])
+    with pytest.raises(ImageError, match=f"cannot read the shard .*{name}: "):
+        Shards([name if ":" in name else str(tmp_path / name)], SETTINGS).batch(0, 0, 4)
+
+
+def test_images_that_cannot_be_used_are_named_and_passed_over(tmp_path: Path) -> None:
+    pytest.importorskip("webdataset")
+    write(tmp_path / "a.tar", {"0.png": b"no image", "1.png": png(40), "2.png": png(80, 4, 4)})
+    stream = Shards([str(tmp_path / "a.tar")], SETTINGS)
+    with pytest.warns(SkippedImageWarning) as told:
+        assert set.union(*numbers(stream, range(4))) == {4}
+    messages = {str(warning.message) for warning in told}
+    assert any("0.png" in message for message in messages)
+    assert any("2.png: 2x2 LR pixels are smaller than a patch of 4" in message for message in messages)
+
+
+def test_nothing_but_damaged_images(tmp_path: Path) -> None:
+    pytest.importorskip("webdataset")
+    write(tmp_path / "a.tar", {"0.png": b"no image"})
+    with pytest.warns(SkippedImageWarning), pytest.raises(ImageError, match=r"none of 3 images.*0\.png"):
+        Shards([str(tmp_path / "a.tar")], SETTINGS).batch(0, 0, 4)

@@ -1,5 +1,6 @@
 """Patches by number: those of step s depend on the seed, s and their index, on nothing else."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from espalier.data.packed import PackedImages
 from espalier.errors import ImageError
+from espalier.images.folder import SkippedImageWarning
 
 Degradation = Callable[[Tensor, int, np.random.Generator], Tensor]
 """(3, sH, sW) float HR patch in 0..1, scale, generator -> (3, H, W) LR patch in 0..1."""
@@ -39,6 +41,16 @@ class Patches:
             raise ImageError(
                 f"no image is as large as a patch: {self.size}x{self.size} LR pixels are"
                 f" {self.size * self.images.scale} pixels a side in HR; give larger images or smaller patches"
+            )
+        small = [
+            name for name, places in zip(self.images.names, np.diff(self.positions, prepend=0)) if not places
+        ]
+        if small:
+            warnings.warn(
+                f"{len(small)} of {len(self.images)} images are smaller than a patch of {self.size} LR pixels and"
+                f" are never drawn: {', '.join(small[:3])}{', ...' if small[3:] else ''}",
+                SkippedImageWarning,
+                stacklevel=3,
             )
 
     @cached_property
