@@ -4,8 +4,8 @@ from torch import Tensor, nn
 
 from espalier.errors import NetworkError
 from espalier.export.target import Exported, Request
-from espalier.export.trace import OPEN, fitting, program
-from espalier.networks.network import Adapter
+from espalier.export.trace import OPEN, program, standard
+from tests import zoo
 from tests.evaluation.networks import Convolutions, network
 
 
@@ -53,6 +53,8 @@ def test_what_cannot_be_traced_is_an_error() -> None:
         program(network(Dependent(), scale=1), Request())
 
 
-def test_sizes_fit_the_network() -> None:
-    assert fitting((33, 50), Adapter(multiple_of=16)) == (48, 64)
-    assert fitting((33, 50), Adapter(square=True, minimum=60)) == (60, 60)
+def test_experts_that_the_image_chooses_are_traced_as_they_are_trained() -> None:
+    net = zoo.network(zoo.find("SeemoRe"))
+    x = torch.rand(1, 3, 20, 24)
+    with torch.no_grad():
+        assert (standard(net)(x) - net(x)).abs().max() < 1e-6

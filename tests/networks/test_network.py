@@ -113,6 +113,14 @@ def test_gradients_reach_the_input() -> None:
     assert bool((image.grad != 0).any())
 
 
+def test_the_least_size_that_fits() -> None:
+    assert Adapter().fitting(33, 50) == (33, 50)
+    assert Adapter(multiple_of=16).fitting(33, 50) == (48, 64)
+    assert Adapter(square=True, minimum=60).fitting(33, 50) == (60, 60)
+    assert not Adapter(range=255.0).pads
+    assert all(adapter.pads for adapter in (Adapter(multiple_of=2), Adapter(minimum=2), Adapter(square=True)))
+
+
 def test_adapter_and_base_are_values() -> None:
     assert Adapter() == Adapter(range=1.0)
     with pytest.raises(dataclasses.FrozenInstanceError):

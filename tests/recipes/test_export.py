@@ -72,6 +72,30 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     assert load(path).scale == 2
 
 
+def test_weights_that_would_be_overwritten_stay_too(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    pytest.importorskip("onnxscript")
+    (tmp_path / "a.bin").write_bytes(b"mine")
+    with pytest.raises(NetworkError, match=r"a\.bin is there already"):
+        export.command(TINY, to="openvino", out=tmp_path / "a.xml")
+    assert [f.name for f in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_a_target_whose_packages_are_missing_is_told_before_anything_is_loaded(monkeypatch) -> None:
+    monkeypatch.setattr(target("ncnn"), "PACKAGES", ("no_such_package",))
+    with pytest.raises(EspalierError, match=r"pip install 'espalier\[ncnn\]'"):
+        export.command("nowhere.pth", to="ncnn")
+
+
+def test_a_network_that_magnifies_rounding_is_told() -> None:
+    matches = (Match((8, 9), 0.02, 60.0),)
+    told = export.verdict(Verification(matches, 1e-4, 4e-3), Path("a.onnx"))
+    assert told.endswith(
+        "the file stays; the network magnifies rounding: torch itself is 4.0e-03 from 64 bits here"
+    )
+    assert export.verdict(Verification(matches, 1e-4, 1e-7), Path("a.onnx")).endswith("the file stays")
+
+
 @pytest.mark.usefixtures("here")
 def test_the_file_is_named_after_the_network(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -87,14 +111,23 @@ def test_a_wrong_size_is_told(text: str) -> None:
     assert export.size("64x96") == (64, 96)
 
 
-@pytest.mark.parametrize("fixed", [None, pytest.param((64, 80), marks=pytest.mark.slow)])
-def test_images_are_enlarged_with_the_onnx_file(photos: Path, tmp_path: Path, fixed) -> None:
-    pytest.importorskip("onnxscript")
-    pytest.importorskip("onnxruntime")
+SLOW = pytest.mark.slow
+RUNTIMES = {
+    "onnx": ("onnxscript", "onnxruntime"),
+    "openvino": ("onnxscript", "openvino"),
+    "ncnn": ("pnnx", "ncnn"),
+}
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("fixed", [None, pytest.param((64, 80), marks=SLOW)])
+def test_images_are_enlarged_with_the_exported_file(photos: Path, tmp_path: Path, name: str, fixed) -> None:
+    for package in RUNTIMES[name]:
+        pytest.importorskip(package)
     torch.manual_seed(0)
-    path = tmp_path / "a.onnx"
+    path = tmp_path / f"a{target(name).SUFFIX}"
     network = load(TINY)
-    target("onnx").write(network, path, Request(fixed))
+    target(name).write(network, path, Request(fixed))
     with torch.random.fork_rng():
         upscale.command(str(path), [photos / "photo0.png"], out=tmp_path / "out")
     found = read_image(tmp_path / "out" / "photo0.png").pixels.astype(int)

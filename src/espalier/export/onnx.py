@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from espalier.errors import NetworkError
-from espalier.export.target import KEY, Exported, Request, metadata, need
+from espalier.export.target import KEY, Exported, Loaded, Request, metadata, need, words
 from espalier.export.trace import program
 from espalier.files import replacing
 from espalier.networks.network import Network
 
 SUFFIX = ".onnx"
+BESIDE = ()
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -39,28 +40,33 @@ def write(network: Network, path: Path, request: Request) -> Exported:
 
 def reader(path: Path) -> Callable[[Tensor], Tensor]:
     """The file in onnxruntime, on the CPU."""
-    session = open_session(path)
-    name = session.get_inputs()[0].name
-    half = session.get_inputs()[0].type == "tensor(float16)"
-
-    def run(x: Tensor) -> Tensor:
-        fed = (x.half() if half else x.float()).contiguous().cpu().numpy()
-        try:
-            return torch.from_numpy(session.run(None, {name: fed})[0]).float()
-        except Exception as error:  # onnxruntime's own classes have no common base
-            size = f"{x.shape[-1]}x{x.shape[-2]}"
-            raise NetworkError(f"{path} does not run on {size} pixels: {_short(error)}") from error
-
-    return run
+    return opened(path).run
 
 
-def open_session(path: Path) -> Any:
-    """An onnxruntime session with as many threads as torch has.
+def opened(path: Path) -> Loaded:
+    """Any ONNX file with one image in and one out, in onnxruntime with as many threads as torch has.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
         NetworkError: the file is no ONNX model.
     """
+    session = _session(path)
+    fed = session.get_inputs()[0]
+    like = torch.float16 if fed.type == "tensor(float16)" else torch.float32
+
+    def run(x: Tensor) -> Tensor:
+        try:
+            out = session.run(None, {fed.name: x.to(like).contiguous().cpu().numpy()})[0]
+        except Exception as error:  # onnxruntime's own classes have no common base
+            size = f"{x.shape[-1]}x{x.shape[-2]}"
+            raise NetworkError(f"{path} does not run on {size} pixels: {words(error)}") from error
+        return torch.from_numpy(out).float()
+
+    shape = tuple(edge if isinstance(edge, int) else None for edge in fed.shape)
+    return Loaded(run, shape, json.loads(session.get_modelmeta().custom_metadata_map.get(KEY, "{}")))
+
+
+def _session(path: Path) -> Any:
     need("onnx", ("onnxruntime",))
     import onnxruntime
 
@@ -70,13 +76,4 @@ def open_session(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own classes have no common base
-        raise NetworkError(f"cannot load {path}: onnxruntime says {_short(error)}") from error
-
-
-def read_metadata(session: Any) -> Mapping[str, Any]:
-    """What `write` wrote; empty for files of others."""
-    return json.loads(session.get_modelmeta().custom_metadata_map.get(KEY, "{}"))
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+        raise NetworkError(f"cannot load {path}: onnxruntime says {words(error)}") from error

@@ -13,6 +13,7 @@ from espalier.files import replacing
 from espalier.networks.network import Network
 
 SUFFIX = ".pt2"
+BESIDE = ()
 PACKAGES = ()
 
 

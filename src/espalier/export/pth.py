@@ -13,6 +13,7 @@ from espalier.networks.load import load
 from espalier.networks.network import Network
 
 SUFFIX = ".pth"
+BESIDE = ()
 PACKAGES = ()
 
 

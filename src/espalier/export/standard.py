@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from espalier.images.color import rgb_to_y
 from espalier.images.resize import enlarge
 from espalier.networks.network import Adapter, Network
 
@@ -22,29 +21,13 @@ class Standard(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         network = self.network
-        return network.decode(network.body(encode(network, x)), x)
-
-
-def encode(network: Network, x: Tensor) -> Tensor:
-    """What the body is fed, as `Network.encode`, without a branch on the size."""
-    adapter = network.adapter
-    if adapter.enlarged:
-        x = enlarge(x, network.scale)
-    if adapter.luma:
-        x = rgb_to_y(x) / 255
-    x = padded(x, adapter)
-    return x * adapter.range if adapter.range != 1 else x.clone()
+        return network.decode(network.body(network.feed(x, enlarge, padded)), x)
 
 
 def padded(x: Tensor, adapter: Adapter) -> Tensor:
-    """Pad right and bottom by reflection, to the sizes that the network takes."""
-    if adapter.multiple_of == 1 and adapter.minimum == 1 and not adapter.square:
-        return x
-    sizes = [-(-max(x.shape[dim], adapter.minimum) // adapter.multiple_of) for dim in (2, 3)]
-    if adapter.square:
-        sizes = [max(sizes)] * 2
-    for dim, count in zip((2, 3), sizes):
-        x = _reflected(x, dim, count * adapter.multiple_of)
+    """Pad right and bottom by reflection, to a size that fits, without a branch on the size."""
+    for dim, length in zip((2, 3), adapter.fitting(x.shape[2], x.shape[3])):
+        x = _reflected(x, dim, length)
     return x
 
 

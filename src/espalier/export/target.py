@@ -2,15 +2,17 @@
 
 import importlib.util
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from espalier import __version__
-from espalier.errors import MissingExtraError
+from espalier.errors import MissingExtraError, NetworkError
+from espalier.files import replacing
 from espalier.networks.network import Network
 
 KEY = "espalier"
@@ -24,7 +26,7 @@ class Request:
     fixed: tuple[int, int] | None = None
     """Height and width of the input, if only one size is wanted; else any size, where the network allows it."""
     half: bool = False
-    """Weights, input and output in 16 bits."""
+    """Weights in 16 bits; input and output too, where the format lets the file say so."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,29 @@ class Exported:
     """What a person should know: why the size is fixed."""
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """An exported file in its own runtime."""
+
+    run: Callable[[Tensor], Tensor]
+    """RGB (N, 3, H, W) float32 in 0..1 to the enlarged RGB.
+
+    Raises:
+        NetworkError: the file does not take this size.
+    """
+    shape: tuple[int | None, ...] = (None, 3, None, None)
+    """Of the input; None where it is open."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What `metadata` wrote; empty for files of others."""
+
+
 class Target(Protocol):
     """The functions and names of a target's file."""
 
     SUFFIX: str
     """Of the file, with the dot."""
+    BESIDE: tuple[str, ...]
+    """Endings of further files that belong to it, in place of its own."""
     PACKAGES: tuple[str, ...]
     """What it needs besides torch; the extra of the same name as the target installs them."""
 
@@ -63,6 +83,27 @@ def need(target: str, packages: tuple[str, ...]) -> None:
     for package in packages:
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(package, target, f"the target {target}")
+
+
+def named(path: Path, suffix: str) -> None:
+    """Raise NetworkError where the runtime would not know the file by its last ending."""
+    if not suffix.endswith(path.suffix or "/"):
+        raise NetworkError(f"--out is {path.name}: its runtime wants a name that ends in {suffix}")
+
+
+def put(written: Path, path: Path) -> None:
+    """Copy what an exporter wrote to its place, all or nothing.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with replacing(path) as temporary:
+        shutil.copyfile(written, temporary)
+
+
+def words(error: Exception) -> str:
+    """What a runtime says, on one line."""
+    return " ".join(str(error).split())[:200]
 
 
 def metadata(network: Network, size: tuple[int, int] | None, half: bool) -> str:

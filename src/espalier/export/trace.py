@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
-from espalier.costs.running import at_rest
 from espalier.errors import NetworkError
 from espalier.export.standard import Standard
 from espalier.export.target import Exported, Request
@@ -18,12 +17,19 @@ OPEN = (72, 88)
 """A size to trace with: unequal, and no square or window that networks are built for."""
 OTHER = (33, 50)
 """A size that what was traced must take, too."""
+ROUTED = ("MoELayer",)
+"""Layers that at rest run only the experts that the image asks for, which is a branch on numbers; the way they are
+trained runs all and multiplies the others by zero."""
 
 
 def standard(network: Network, half: bool = False) -> Standard:
     """A copy on the CPU in the convention of exported files."""
     like = torch.float16 if half else torch.float32
-    return Standard(copy.deepcopy(network).to("cpu", like)).eval()
+    module = Standard(copy.deepcopy(network).to("cpu", like)).eval()
+    for layer in module.modules():
+        if type(layer).__name__ in ROUTED:
+            layer.training = True
+    return module
 
 
 def program(network: Network, request: Request) -> tuple[ExportedProgram, Exported]:
@@ -38,32 +44,24 @@ def program(network: Network, request: Request) -> tuple[ExportedProgram, Export
     try:
         return _open(module, network.adapter, request.half)
     except Exception as error:  # whatever torch's tracer meets in foreign code
-        size = fitting(OPEN, network.adapter)
+        size = network.adapter.fitting(*OPEN)
         note = f"its size could not be left open ({_first_line(error)})"
         return _fixed(module, size, request.half), Exported(size, note)
-
-
-def fitting(size: tuple[int, int], adapter: Adapter) -> tuple[int, int]:
-    """The least size, `size` or above, that needs no padding."""
-    edge = max(size) if adapter.square else 0
-    height, width = (max(wanted, edge, adapter.minimum) for wanted in size)
-    step = adapter.multiple_of
-    return -(-height // step) * step, -(-width // step) * step
 
 
 def _open(module: Standard, adapter: Adapter, half: bool) -> tuple[ExportedProgram, Exported]:
     if adapter.square:
         raise NetworkError("height and width must be equal")
-    height, width = fitting(OPEN, adapter)
+    height, width = adapter.fitting(*OPEN)
     # DYNAMIC, since AUTO silently fixes what it cannot leave open; a batch of 1 would be taken for a constant
     edges = {2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     try:
         traced = _traced(module, _example(2, height, width, half), ({0: Dim.DYNAMIC, **edges},))
-        _run(traced, _example(1, *fitting(OTHER, adapter), half))
+        _run(traced, _example(1, *OTHER, half))
         return traced, Exported(None)
     except Exception:
         traced = _traced(module, _example(1, height, width, half), (edges,))
-        _run(traced, _example(1, *fitting(OTHER, adapter), half))
+        _run(traced, _example(1, *OTHER, half))
         return traced, Exported(None, "it takes one image at a time")
 
 
@@ -82,7 +80,7 @@ def _fixed(module: Standard, size: tuple[int, int], half: bool) -> ExportedProgr
 
 
 def _traced(module: Standard, x: Tensor, shapes: tuple[dict[int, Any], ...] | None) -> ExportedProgram:
-    with warnings.catch_warnings(), at_rest(module):
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         module(x.clone())  # what is made once and kept must not be made of the tracer's tensors
         return torch.export.export(module, (x,), dynamic_shapes=shapes)

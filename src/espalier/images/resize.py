@@ -63,11 +63,11 @@ def enlarge(image: Tensor, factor: int) -> Tensor:
 
     The kernel does not depend on the size, so that networks that contain it can be traced and exported.
     """
-    n, c, h, w = image.shape
+    channels = image.shape[1]
     kernel, reach = _phase_kernel(factor)
-    padded = _mirror(_mirror(image, 2, reach), 3, reach).reshape(n * c, 1, h + 2 * reach, w + 2 * reach)
-    phases = F.conv2d(padded, kernel.to(image))
-    return F.pixel_shuffle(phases, factor).reshape(n, c, h * factor, w * factor)
+    padded = _mirror(_mirror(image, 2, reach), 3, reach)
+    phases = F.conv2d(padded, kernel.to(image).repeat(channels, 1, 1, 1), groups=channels)
+    return F.pixel_shuffle(phases, factor)
 
 
 def _target(
@@ -165,8 +165,10 @@ def _mirror(image: Tensor, dim: int, reach: int) -> Tensor:
     """Pad by `reach` pixels on both sides, the edge pixel repeated, as "mirror" does; down to one pixel."""
     length = image.shape[dim]
     if length >= reach:
-        head = image.narrow(dim, 0, reach).flip(dim)
-        tail = image.narrow(dim, length - reach, reach).flip(dim)
-        return torch.cat((head, image, tail), dim)
+        # one by one, counted from either end: not all exporters know flips, or places that move with the size
+        before = (slice(None),) * dim
+        head = [image[(*before, slice(place, place + 1))] for place in reversed(range(reach))]
+        tail = [image[(*before, slice(-1 - place, -place or None))] for place in range(reach)]
+        return torch.cat((*head, image, *tail), dim)
     place = torch.arange(-reach, length + reach, device=image.device) % (2 * length)
     return image.index_select(dim, torch.where(place < length, place, 2 * length - 1 - place))

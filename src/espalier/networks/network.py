@@ -1,5 +1,6 @@
 """One convention for every SR network: RGB in 0..1 in, RGB in 0..1 out, `scale` times as high and wide."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,17 @@ class Adapter:
     square: bool = False
     """Height and width must be equal."""
 
+    @property
+    def pads(self) -> bool:
+        """Whether there are sizes that the network does not take."""
+        return self.multiple_of != 1 or self.minimum != 1 or self.square
+
+    def fitting(self, height: int, width: int) -> tuple[int, int]:
+        """The least height and width, these or above, that the network takes."""
+        step = self.multiple_of
+        tall, wide = (-(-max(edge, self.minimum) // step) * step for edge in (height, width))
+        return (max(tall, wide), max(tall, wide)) if self.square else (tall, wide)
+
 
 class Network(nn.Module):
     """An SR network behind the common convention; `body` keeps the parameter names of the original."""
@@ -74,12 +86,22 @@ class Network(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """What `body` is fed for RGB `x` in 0..1: a new tensor, since some networks write into theirs."""
+        return self.feed(x, _enlarged_in_bytes, _padded)
+
+    def feed(
+        self,
+        x: Tensor,
+        enlarged: Callable[[Tensor, int], Tensor],
+        padded: Callable[[Tensor, Adapter], Tensor],
+    ) -> Tensor:
+        """`encode` in operators of one's own: a bicubic enlargement, and padding to a size that fits."""
         adapter = self.adapter
         if adapter.enlarged:
-            x = _enlarged_in_bytes(x, self.scale)
+            x = enlarged(x, self.scale)
         if adapter.luma:
             x = rgb_to_y(x) / 255
-        x = _padded(x, adapter)
+        if adapter.pads:
+            x = padded(x, adapter)
         return x * adapter.range if adapter.range != 1 else x.clone()
 
     def decode(self, native: Tensor | tuple[Tensor, ...], x: Tensor) -> Tensor:
@@ -101,9 +123,9 @@ class Network(nn.Module):
         """Take the padding and the native range off; of several outputs the first is the image."""
         if isinstance(native, tuple | list):
             native = native[0]
-        height, width = x.shape[-2] * self.scale, x.shape[-1] * self.scale
-        out = native[..., :height, :width]
-        return out / self.adapter.range if self.adapter.range != 1 else out
+        if self.adapter.pads:
+            native = native[..., : x.shape[-2] * self.scale, : x.shape[-1] * self.scale]
+        return native / self.adapter.range if self.adapter.range != 1 else native
 
     def extra_repr(self) -> str:
         return f"{self.name}, x{self.scale}"
@@ -126,15 +148,8 @@ def _rounded(x: Tensor) -> Tensor:
 def _padded(x: Tensor, adapter: Adapter) -> Tensor:
     """Pad right and bottom by reflection, by repetition where the image is too small to be reflected."""
     height, width = x.shape[-2:]
-    tall, wide = (_fitting(size, adapter) for size in (height, width))
-    if adapter.square:
-        tall = wide = max(tall, wide)
+    tall, wide = adapter.fitting(height, width)
     if (tall, wide) == (height, width):
         return x
     mode = "reflect" if tall < 2 * height and wide < 2 * width else "replicate"
     return functional.pad(x, (0, wide - width, 0, tall - height), mode=mode)
-
-
-def _fitting(size: int, adapter: Adapter) -> int:
-    """The least size, `size` or above, that the network takes."""
-    return -(-max(size, adapter.minimum) // adapter.multiple_of) * adapter.multiple_of

@@ -1,9 +1,8 @@
-"""What enlarges images: a network in torch, or an ONNX file of ours or of others."""
+"""What enlarges images: a network in torch, or an exported file of ours or of others in its own runtime."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,14 +11,17 @@ from torch.nn import functional
 from espalier.costs.running import at_rest
 from espalier.errors import NetworkError
 from espalier.evaluation.tiling import ALIGN, OVERLAP, fitting_tile
-from espalier.export import onnx
+from espalier.export import ncnn, onnx, openvino
+from espalier.export.target import Loaded
 from espalier.networks.load import load
 from espalier.networks.network import Network
 
 MEMORY = 400 << 20
 """Bytes that a network may take for one part: with the enlarged photograph beside it, 2 GiB are enough."""
-ONNX_TILE = 256
-"""Of an ONNX file nobody knows beforehand what memory it takes."""
+FILE_TILE = 256
+"""Of an exported file nobody knows beforehand what memory it takes."""
+RUNTIMES = {".onnx": onnx, ".xml": openvino, ".param": ncnn}
+"""By the last ending of a file's name."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,15 @@ class Enlarger:
 
 
 def open_enlarger(reference: str, scale: int | None = None) -> Enlarger:
-    """Anything that `espalier.load` takes, or an .onnx file.
+    """Anything that `espalier.load` takes, or an exported file of one of the `RUNTIMES`.
 
     Raises:
         NetworkError: it cannot be loaded, or is for another scale.
-        MissingExtraError: an .onnx file, and onnxruntime is not installed.
+        MissingExtraError: an exported file, and its runtime is not installed.
     """
-    if not reference.lower().endswith(".onnx"):
+    if Path(reference).suffix.lower() not in RUNTIMES:
         return of_network(load(reference, scale=scale))
-    found = of_onnx(Path(reference))
+    found = of_file(Path(reference))
     if scale not in (None, found.scale):
         raise NetworkError(f"{reference} enlarges x{found.scale}, but x{scale} was asked for")
     return found
@@ -59,29 +61,28 @@ def of_network(network: Network) -> Enlarger:
     return Enlarger(network.scale, run, lambda size: fitting_tile(network, size, MEMORY))
 
 
-def of_onnx(path: Path) -> Enlarger:
-    """An ONNX file with one image in and one out; one of a fixed size is fed parts padded to it.
+def of_file(path: Path) -> Enlarger:
+    """A file with one image in and one out; one of a fixed size is fed parts padded to it.
 
     Raises:
         NetworkError: it cannot be loaded, is no super-resolution network, or its size is too small for parts.
     """
     if not path.is_file():
         raise NetworkError(f"there is no file {path}")
-    session = onnx.open_session(path)
-    run = onnx.reader(path)
-    shape = session.get_inputs()[0].shape
-    if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
+    loaded = RUNTIMES[path.suffix.lower()].opened(path)
+    shape, run = loaded.shape, loaded.run
+    if len(shape) != 4 or shape[1] not in (None, 3):
         raise NetworkError(f"{path} takes {shape}: expected RGB images, (batch, 3, height, width)")
-    size = (shape[2], shape[3])
-    if not all(isinstance(edge, int) for edge in size):
-        scale = _scale(session, run, (64, 64), path)
-        least = onnx.read_metadata(session).get("minimum", 1)
-        return Enlarger(scale, lambda x: _filled(run, x, _at_least(x, least), scale), lambda _size: ONNX_TILE)
+    height, width = shape[2:]
+    if height is None or width is None:
+        scale, least = _scale(loaded, (64, 64), path), loaded.metadata.get("minimum", 1)
+        return Enlarger(scale, lambda x: _filled(run, x, _at_least(x, least), scale), lambda _size: FILE_TILE)
+    size = (height, width)
     overlap = min(OVERLAP, min(size) // 4 // ALIGN * ALIGN)
     tile = (min(size) - 2 * overlap) // ALIGN * ALIGN
     if tile < ALIGN:
         raise NetworkError(f"{path} takes only {size[1]}x{size[0]} pixels; expected {ALIGN} or more")
-    scale = _scale(session, run, size, path)
+    scale = _scale(loaded, size, path)
     return Enlarger(scale, lambda x: _filled(run, x, size, scale), lambda _size: tile, overlap)
 
 
@@ -96,12 +97,12 @@ def with_tile(enlarger: Enlarger, tile: int) -> Enlarger:
     return replace(enlarger, tile=lambda _size: tile)
 
 
-def _scale(session: Any, run: Callable[[Tensor], Tensor], size: tuple[int, int], path: Path) -> int:
+def _scale(loaded: Loaded, size: tuple[int, int], path: Path) -> int:
     """As the file says, else as it does."""
-    told = onnx.read_metadata(session).get("scale")
+    told = loaded.metadata.get("scale")
     if told is not None:
         return int(told)
-    out = run(torch.full((1, 3, *size), 0.5))
+    out = loaded.run(torch.full((1, 3, *size), 0.5))
     scale, rest = divmod(out.shape[-2], size[0])
     if rest or tuple(out.shape) != (1, 3, scale * size[0], scale * size[1]):
         raise NetworkError(

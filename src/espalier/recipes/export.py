@@ -1,6 +1,7 @@
 """`espalier export`: a file that other programs run, compared with torch."""
 
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +37,8 @@ def command(
     network
         A checkpoint file, a constructor such as "edsr(scale=2, blocks=16)", or "package.module:factory".
     to
-        onnx (onnxruntime, TensorRT, chaiNNer), pt2 (torch without this package), pth (a plain checkpoint).
+        onnx (onnxruntime, TensorRT, chaiNNer), openvino (Intel's processors), ncnn (Upscayl, phones),
+        pt2 (torch without this package), pth (a plain checkpoint).
     out
         File to write; by default named after the network, here.
     scale
@@ -75,11 +77,15 @@ def export(
         NetworkError: the network cannot be exported, or the file does not run.
     """
     need(to, target(to).PACKAGES)
-    if path.exists() and not overwrite:
-        raise NetworkError(f"{path} is there already; choose another place with --out, or give --overwrite")
+    files = [path, *(path.with_suffix(ending) for ending in target(to).BESIDE)]
+    there = [str(file) for file in files if file.exists()]
+    if there and not overwrite:
+        raise NetworkError(
+            f"{there[0]} is there already; choose another place with --out, or give --overwrite"
+        )
     with waiting(f"exporting to {to}"):
         exported = job.export(network, to, path, request)
-    output().print(summary(path, network, exported), markup=False, soft_wrap=True)
+    output().print(summary(files, network, exported), markup=False, soft_wrap=True)
     if not check:
         return None
     with waiting(f"running {path.name}"):
@@ -88,11 +94,13 @@ def export(
     return found
 
 
-def summary(path: Path, network: Network, exported: Exported) -> str:
+def summary(files: Sequence[Path], network: Network, exported: Exported) -> str:
     """One line: what was written and what it takes."""
     takes = "any size" if exported.size is None else "only {1} x {0} pixels".format(*exported.size)
     note = f"; {exported.note}" if exported.note else ""
-    return f"{path}: {path.stat().st_size / 1e6:.2f} MB, x{network.scale}, takes {takes}{note}"
+    written = sum(file.stat().st_size for file in files) / 1e6
+    names = " and ".join([str(files[0]), *(file.name for file in files[1:])])
+    return f"{names}: {written:.2f} MB, x{network.scale}, takes {takes}{note}"
 
 
 def verdict(found: Verification, path: Path) -> str:
@@ -102,7 +110,10 @@ def verdict(found: Verification, path: Path) -> str:
     )
     if found.passed:
         return f"equals torch: largest difference {each}; allowed {found.tolerance:g} of the range"
-    return f"{path} differs from torch: {each}; allowed {found.tolerance:g} of the range; the file stays"
+    told = f"{path} differs from torch: {each}; allowed {found.tolerance:g} of the range; the file stays"
+    if found.rounding is None or found.rounding < found.tolerance / 10:
+        return told
+    return f"{told}; the network magnifies rounding: torch itself is {found.rounding:.1e} from 64 bits here"
 
 
 def size(text: str) -> tuple[int, int]:

@@ -42,7 +42,7 @@ def command(
     Parameters
     ----------
     network
-        A checkpoint file, an exported .onnx file, a constructor, or "package.module:factory".
+        A checkpoint file, an exported file (.onnx, .xml, .param), a constructor, or "package.module:factory".
     inputs
         Images and folders of images.
     out

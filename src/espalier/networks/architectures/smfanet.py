@@ -46,7 +46,10 @@ class SMFA(nn.Module):
         modulated = self.dw_conv.weight.shape[0]
         detail, wide = torch.split(both, [both.shape[1] - modulated, modulated], dim=1)
         pooled = self.dw_conv(functional.adaptive_max_pool2d(wide, (height // SHRINK, width // SHRINK)))
-        variance = wide.var((2, 3), keepdim=True)
+        centred = wide - wide.mean((2, 3), keepdim=True)
+        pixels = height * width
+        # spelled out, since not every exporter knows var
+        variance = centred.square().mean((2, 3), keepdim=True) * (pixels / (pixels - 1))
         weight = functional.gelu(self.linear_1(pooled * self.alpha + variance * self.belt))
         wide = wide * functional.interpolate(weight, (height, width), mode="nearest")
         return self.linear_2(wide + self.lde(detail))
