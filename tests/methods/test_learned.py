@@ -1,0 +1,60 @@
+"""Every method that learns, on networks of every kind, with a few steps."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from espalier.costs import count
+from espalier.methods import job as jobs
+from tests import zoo
+from tests.methods.jobs import job
+
+METHODS: dict[str, dict[str, Any]] = {
+    "srp": {"steps": 3},
+    "assl": {"steps": 4},
+    "gassl": {"steps": 3, "select": 2},
+}
+"""Method -> options."""
+FAST = ("edsr", "srresnet", "bsrn", "SwinIR")
+"""Residual trunk and pixel shuffle; BatchNorm and PReLU; depthwise; attention, LayerNorm and MLP."""
+
+
+def entries() -> list[Any]:
+    return [
+        pytest.param(entry, id=entry.name, marks=[] if entry.name in FAST else [pytest.mark.slow])
+        for entry in zoo.ALL
+    ]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("entry", entries())
+def test_it_meets_the_budget_and_gives_one_plan(method: str, entry: zoo.Entry) -> None:
+    asked = job(method, entry, "macs=0.7", options=METHODS[method])
+    pruned = jobs.method(method)(asked)
+    assert len(pruned.plans) == 1
+    assert asked.channels.check({c.group: c.kept for c in pruned.plans[0].choices}).equal
+    whole = count(asked.network).macs
+    assert count(pruned).macs <= max(0.7 * whole, 1)
+    x = zoo.image(entry)
+    with torch.no_grad():
+        image = pruned(x)
+    assert image.shape == asked.network(x).shape
+    assert bool(image.isfinite().all())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_dense_network_is_left_alone(method: str) -> None:
+    asked = job(method, zoo.find("edsr"), options=METHODS[method])
+    before = {k: v.clone() for k, v in asked.network.state_dict().items()}
+    jobs.method(method)(asked)
+    assert all(torch.equal(v, before[k]) for k, v in asked.network.state_dict().items())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_protected_layers_stay(method: str) -> None:
+    asked = job(method, zoo.find("edsr"), "macs=0.8", options=METHODS[method], protect=("tail.*",))
+    pruned = jobs.method(method)(asked)
+    assert {c.group for c in pruned.plans[0].choices if len(c.kept) < c.channels} <= {
+        "body.0.body.0.weight", "body.1.body.0.weight",
+    }  # fmt: skip
