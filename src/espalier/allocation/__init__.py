@@ -130,7 +130,7 @@ class _Search:
         kept = np.ones(len(self.model.names))
         for columns, share in zip(self.columns, shares, strict=True):
             kept[columns] = share
-        return getattr(self.model, self.budget.kind)(kept)
+        return self.model.of(self.budget.kind)(kept)
 
     def _fewest(self, steps: list[int], limit: float) -> int:
         low, high = 0, len(steps)

@@ -1,8 +1,8 @@
 """Cost as a function of how many channels each group keeps: exact, and fast enough to search over."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import nn
@@ -10,6 +10,9 @@ from torch import nn
 from espalier.channels.atoms import Classes
 from espalier.channels.groups import ChannelGroup
 from espalier.channels.records import Trace
+
+Curve = Callable[[np.ndarray], float]
+"""A cost, given the fraction of its channels that each group keeps."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class CostModel:
-    """MACs and parameters of every network that can be cut from this one."""
+    """What every network that can be cut from this one costs."""
 
     names: tuple[str, ...]
     """Group of each position of the vectors of kept fractions."""
@@ -49,6 +52,12 @@ class CostModel:
     params: Terms
     modules: tuple[str, ...]
     """Module of each MACs term."""
+    further: Mapping[str, Curve] = field(default_factory=dict)
+    """Costs that the trace alone does not tell, by kind (see `espalier.costs.model`)."""
+
+    def of(self, kind: str) -> Curve:
+        """The cost of one kind: macs, params, or one of `further`."""
+        return {"macs": self.macs, "params": self.params, **self.further}[kind]
 
     def at_size(self, modules: Mapping[str, float]) -> "CostModel":
         """The same model for another image size, at which the modules run `modules` MACs (by name)."""

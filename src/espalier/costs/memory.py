@@ -1,14 +1,11 @@
 """Peak memory of a forward pass."""
 
-import weakref
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from espalier.costs.diary import written
 from espalier.costs.running import at_rest, default_lr_size, example, without_weights
 from espalier.networks.network import Network
 
@@ -67,46 +64,6 @@ def _on_cuda(network: Network, size: tuple[int, int], device: torch.device) -> i
 
 def _by_tensors(network: Network, size: tuple[int, int]) -> int:
     try:
-        return _watched(without_weights(network), example(size, "meta"))
+        return written(without_weights(network), example(size, "meta")).peak
     except (RuntimeError, NotImplementedError, TypeError, ValueError):
-        return _watched(network, example(size, next(network.parameters()).device))
-
-
-def _watched(network: Network, image: Tensor) -> int:
-    known = [*network.parameters(), *network.buffers(), image]
-    watcher = _Watcher(known)
-    image = image.to(next(network.parameters()).dtype)
-    with at_rest(network), watcher:
-        network(image)
-    return watcher.peak
-
-
-class _Watcher(TorchDispatchMode):
-    """Sums the storages that operators make, as long as they live."""
-
-    def __init__(self, known: list[Tensor]) -> None:
-        super().__init__()
-        self.now = 0
-        self.peak = 0
-        self._seen = {tensor.untyped_storage()._cdata for tensor in known}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor):
-                self._meet(leaf)
-        return out
-
-    def _meet(self, tensor: Tensor) -> None:
-        storage = tensor.untyped_storage()
-        if storage._cdata in self._seen:
-            return
-        size = storage.nbytes()
-        self._seen.add(storage._cdata)
-        self.now += size
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._part, storage._cdata, size).atexit = False
-
-    def _part(self, key: int, size: int) -> None:
-        self._seen.discard(key)
-        self.now -= size
+        return written(network, example(size, next(network.parameters()).device)).peak

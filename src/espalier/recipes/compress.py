@@ -43,7 +43,7 @@ class CompressSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     budget: str = "macs=0.5"
-    """What may stay: macs=0.5, params=0.5; or what goes: ratio=0.5 of all channels, sparsity=0.9 of weights."""
+    """What may stay: macs=0.5, params, activations, memory, latency=20ms; or what goes: ratio=0.5, sparsity=0.9."""
     method: str = "calibrated"
     """How channels are chosen and removed: a folder of espalier/methods."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -52,8 +52,10 @@ class CompressSettings(BaseModel):
     """How channels are scored: a file of espalier/importance."""
     allocation: str | None = None
     """How the budget is spread over the groups: damage, global or uniform; by default what suits the method."""
-    round_to: int = Field(default=1, ge=1)
-    """Keep multiples of this many channels."""
+    round_to: int | None = Field(default=None, ge=1)
+    """Keep multiples of this many channels; by default 8 where the budget is a time, otherwise 1."""
+    latency_runtime: str = "torch"
+    """Where layers are timed for a latency budget: torch, or onnxruntime on the CPU."""
     protect: tuple[str, ...] = ()
     """Patterns of tensor names whose channels stay whole, such as "*upsample*"."""
     keep_architecture: bool = False
@@ -182,6 +184,7 @@ def _request(settings: CompressSettings) -> Request:
         criterion=settings.criterion,
         allocation=settings.allocation,
         round_to=settings.round_to,
+        latency_runtime=settings.latency_runtime,
         protect=settings.protect,
         seed=settings.seed,
         keep_architecture=settings.keep_architecture,

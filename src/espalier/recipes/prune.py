@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from espalier.allocation import Budget, strategy
@@ -29,6 +30,10 @@ from espalier.networks.network import Network
 from espalier.plan import PrunePlan
 from espalier.recipes.family import rejoin
 from espalier.recipes.inspect import trace
+from espalier.recipes.timing import check_runtime, cost_model
+
+ROUND_FOR_TIME = 8
+"""Channels of which multiples are kept under a latency budget: hardware runs 33 channels no faster than 40."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,23 @@ class Request:
     criterion: str
     allocation: str | None
     """None for what suits the method."""
-    round_to: int
+    round_to: int | None
+    """None for 8 channels where the budget is a time, 1 otherwise."""
     protect: tuple[str, ...]
     seed: int
     keep_architecture: bool = False
     """Only cuts after which the network is a plain, narrower member of its architecture."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The method's own."""
+    latency_runtime: str = "torch"
+    """Where layers are timed for a latency budget."""
 
     def __post_init__(self) -> None:
         """Every name is looked up before anything slow begins."""
         check_budget(self.method, Budget.parse(self.budget))
         options(self.method, self.options)
         criterion(self.criterion)
+        check_runtime(self.latency_runtime)
         if self.allocation is not None:
             strategy(self.allocation)
 
@@ -83,14 +92,15 @@ def prune(dense: Network, request: Request, images: PackedImages, training: Trai
     training = training or Training()
     found, cost = trace(dense), count(dense)
     sizes = sized(found, widths(dense)) if request.keep_architecture else []
+    budget = Budget.parse(request.budget)
     job = Job(
         network=dense,
         channels=within(found, sizes) if sizes else found,
-        cost=found.cost.at_size({layer.name: layer.macs for layer in cost.layers}),
-        budget=Budget.parse(request.budget),
+        cost=cost_model(dense, found, budget, request.latency_runtime),
+        budget=budget,
         criterion=request.criterion,
         allocation=request.allocation or default_allocation(request.method),
-        round_to=request.round_to,
+        round_to=request.round_to or (ROUND_FOR_TIME if budget.kind == "latency" else 1),
         protect=request.protect,
         images=images,
         seed=request.seed,
@@ -104,6 +114,8 @@ def prune(dense: Network, request: Request, images: PackedImages, training: Trai
     achieved = count(pruned)
     notes = dataclasses.asdict(request) | {
         "allocation": job.allocation,
+        "round_to": job.round_to,
+        "predicted": predicted(job, pruned.plans[-1]),
         "proof": _proven(job.channels, pruned.plans[-1]),
         "macs": achieved.macs / cost.macs,
         "params": achieved.params / cost.params,
@@ -112,6 +124,14 @@ def prune(dense: Network, request: Request, images: PackedImages, training: Trai
     plan = dataclasses.replace(last, notes=last.notes | notes | {"protect": list(request.protect)})
     pruned.plans = (*pruned.plans[:-1], plan)
     return Pruned(rejoin(dense, pruned, found, sizes) if sizes else pruned, plan)
+
+
+def predicted(job: Job, plan: PrunePlan) -> float:
+    """Share of the dense network's cost, of the budget's kind, that the cost model expects after this plan."""
+    curve = job.cost.of("macs" if job.budget.kind == "ratio" else job.budget.kind)
+    left = {choice.group: len(choice.kept) / choice.channels for choice in plan.choices}
+    kept = np.array([left.get(name, 1.0) for name in job.cost.names])
+    return curve(kept) / curve(np.ones(len(kept)))
 
 
 def _proven(channels: Channels, plan: PrunePlan) -> float:

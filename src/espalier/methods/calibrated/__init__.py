@@ -60,7 +60,7 @@ def refitted(
     """The network cut to the budget by these eliminations, every layer refitted."""
     kept = allocate(
         job.channels,
-        prices(elimination, job.cost, job.budget),
+        prices(elimination, job.cost, job.budget, job.round_to),
         job.budget,
         by=job.allocation,
         round_to=job.round_to,
