@@ -62,9 +62,8 @@ def train_step(session: Session, task: Task) -> dict[str, Tensor]:
         session.network.train()
     optimizer.zero_grad()
     losses = _accumulate(session, task)
-    session.workers.average_gradients_(
-        session.trained
-    )  # before unscaling, so that all see one overflow alike
+    # Before unscaling, so that all workers see one overflow alike.
+    session.workers.average_gradients_(session.trained)
     session.scaler.unscale_(optimizer)
     session.workers.share_(session.network.buffers())
     method.after_backward(step)
