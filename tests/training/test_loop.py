@@ -328,6 +328,42 @@ def test_the_image_folder_and_its_cache_may_vanish(network: Build, tmp_path: Pat
     assert same(kept, undisturbed)
 
 
+def test_the_run_folder_may_vanish(network: Build, images: PackedImages, tmp_path: Path) -> None:
+    """It is made again: what was computed since is not lost."""
+
+    def remove(_network: nn.Module) -> Mapping[str, float]:
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        return {}
+
+    trained, resumed = network(), network()
+    fit(trained, images, SETTINGS, validate=remove, run=tmp_path / "run", progress=False)
+    assert (tmp_path / "run" / "log.jsonl").exists()
+    fit(resumed, images, SETTINGS, run=tmp_path / "run", resume=True, progress=False)
+    assert same(trained, resumed)
+
+
+def test_what_a_killed_run_left_half_written_is_removed(
+    network: Build, images: PackedImages, tmp_path: Path
+) -> None:
+    parts = [tmp_path / ".log.jsonl.abc.part", tmp_path / "checkpoints" / ".step-000000004.ckpt.abc.part"]
+    parts[1].parent.mkdir()
+    for part in parts:
+        part.write_bytes(b"half")
+    fit(network(), images, SETTINGS, run=tmp_path, progress=False)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_full_disk_while_logging_stops_too(
+    network: Build, images: PackedImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("espalier.training.log.json.dumps", full)
+    with pytest.raises(OutputError, match=r"cannot write .*log\.jsonl: No space left on device"):
+        fit(network(), images, SETTINGS, run=tmp_path, progress=False)
+
+
 def test_a_used_folder_is_not_overwritten(network: Build, images: PackedImages, tmp_path: Path) -> None:
     fit(network(), images, SETTINGS, run=tmp_path, progress=False)
     with pytest.raises(TrainingError, match="holds a training already"):

@@ -102,4 +102,6 @@ def opened(path: Path, *, resume: bool, writes: bool = True) -> Iterator[RunFold
         if old and not resume:
             message = f"{path} holds a training already ({old[-1].name}): resume it, or choose another folder"
             raise TrainingError(message)
+        for part in [*path.glob(".*.part"), *folder.checkpoints.glob(".*.part")]:
+            part.unlink(missing_ok=True)  # of a run that was killed while it wrote
         yield folder
