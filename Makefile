@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 WORKERS ?= auto
 
-.PHONY: demo test test-all check format
+.PHONY: demo test test-all check format docs
 
 demo: $(INSTALLED)
 	$(BIN)/espalier demo
@@ -24,6 +24,11 @@ check: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The site, in .cache/docs: open .cache/docs/index.html.
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # The stamp makes re-runs free; it is older than the two files below whenever they change.
 $(INSTALLED): pyproject.toml constraints.txt

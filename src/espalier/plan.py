@@ -96,7 +96,7 @@ class PrunePlan:
             if c.channels
         ]
         kept, total = sum(len(c.kept) for c in self.choices), sum(c.channels for c in self.choices)
-        told = (f"{key} {value}" for key, value in self.notes.items() if key in ("method", "budget"))
+        told = (f"{key} {self.notes[key]}" for key in ("method", "budget") if key in self.notes)
         note = ", ".join(
             [*told, f"proven to {self.notes['proof']:.0e}" if "proof" in self.notes else "not proven"]
         )

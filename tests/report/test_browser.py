@@ -42,6 +42,19 @@ def test_the_viewer_starts_with_dense_against_recovered(opened) -> None:
     assert opened.js("document.querySelectorAll('.crop.chosen').length") == 1
 
 
+def test_opening_the_page_and_going_through_the_crops_does_not_scroll_it(opened) -> None:
+    assert opened.js("document.querySelector('.thumbs').getBoundingClientRect().top > innerHeight")
+    assert opened.js("scrollY") == 0
+    opened.key("j", "KeyJ")
+    assert opened.js("scrollY") == 0
+
+
+def test_the_strip_of_crops_follows_the_choice(opened) -> None:
+    opened.js("document.querySelector('.thumbs').style.width = '100px'")
+    opened.key("k", "KeyK")
+    assert opened.js("document.querySelector('.thumbs').scrollLeft") > 0
+
+
 def test_dragging_moves_the_line(opened) -> None:
     opened.js("document.querySelector('.stage').scrollIntoView({block: 'center'})")
     box = opened.js("document.querySelector('.stage').getBoundingClientRect().toJSON()")

@@ -48,7 +48,8 @@
     crops.forEach((crop, k) => crop.classList.toggle("chosen", k === current));
     document.querySelectorAll(".thumbs button").forEach((b, k) => {
       b.setAttribute("aria-pressed", String(k === current));
-      if (k === current) b.scrollIntoView({ block: "nearest", inline: "nearest" });
+      // Only the strip moves: scrollIntoView would take the whole page along.
+      if (k === current) b.parentElement.scrollLeft = b.offsetLeft - (b.parentElement.clientWidth - b.offsetWidth) / 2;
     });
     draw();
   };
