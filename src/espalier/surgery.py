@@ -133,11 +133,24 @@ def _replaced(value: object, path: tuple[int, ...], new: int) -> object:
     return type(value)(items)
 
 
+def _refresh_attention_(module: nn.MultiheadAttention) -> None:
+    if module.in_proj_weight is not None:
+        module.embed_dim = module.kdim = module.vdim = module.in_proj_weight.shape[1]
+        inner = module.in_proj_weight.shape[0] // 3
+    else:
+        inner, module.embed_dim = module.q_proj_weight.shape
+        module.kdim, module.vdim = module.k_proj_weight.shape[1], module.v_proj_weight.shape[1]
+    module.head_dim = inner // module.num_heads
+
+
 def _refresh_sizes_(module: nn.Module) -> None:
     """Keep the sizes that torch's own layers remember in step with their tensors."""
-    if isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
-        module.embed_dim = module.kdim = module.vdim = module.in_proj_weight.shape[1]
-        module.head_dim = module.in_proj_weight.shape[0] // 3 // module.num_heads
+    if isinstance(module, nn.MultiheadAttention):
+        _refresh_attention_(module)
+        return
+    if isinstance(module, nn.RNNBase):
+        _, module.input_size = module.get_parameter("weight_ih_l0").shape
+        _, module.hidden_size = module.get_parameter("weight_hh_l0").shape
         return
     weight = getattr(module, "weight", None)
     if not isinstance(weight, Tensor):

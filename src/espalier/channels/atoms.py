@@ -27,6 +27,8 @@ class Atoms:
     def __init__(self) -> None:
         self.count = 0
         self.rows: list[Row] = []
+        self.made: list[Tensor] = []
+        """Atoms of tensors made on the way, in the order in which every run makes them."""
         self._left: list[np.ndarray] = []
         self._right: list[np.ndarray] = []
         self._pins: list[tuple[np.ndarray, str]] = []
@@ -36,6 +38,11 @@ class Atoms:
         """`count` fresh atoms, shape (count,)."""
         self.count += count
         return torch.arange(self.count - count, self.count)
+
+    def make(self, count: int) -> Tensor:
+        """As `new`, for a tensor made on the way."""
+        self.made.append(self.new(count))
+        return self.made[-1]
 
     def unite(self, left: Tensor, right: Tensor, reason: str) -> None:
         """Make the atoms at equal (broadcast) positions one; an atom that meets `ALIVE` is pinned."""
@@ -89,7 +96,8 @@ class Atoms:
             below = np.unique(root[row.children])
             children[parent] = np.union1d(children.get(parent, below), below)
         below_others = {p: c[c != p] for p, c in children.items()}
-        return Classes(root, pinned, {p: c for p, c in below_others.items() if len(c)})
+        below_others = {p: c for p, c in below_others.items() if len(c)}
+        return Classes(root, pinned, below_others, tuple(root[made.numpy()] for made in self.made))
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,8 @@ class Classes:
     """Class -> why it cannot be cut."""
     children: dict[int, np.ndarray]
     """Class of a row -> the classes that go when it goes (and that take it along when all are gone)."""
+    made: tuple[np.ndarray, ...] = ()
+    """Classes of the axes of tensors that the network makes on the way, in order."""
 
     def of(self, atoms: Tensor) -> np.ndarray:
         """Classes of an array of atoms; `ALIVE` stays."""

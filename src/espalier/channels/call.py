@@ -1,6 +1,6 @@
 """One dispatched operator, as its rule sees it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ class Call:
     trace: Trace
     module: str
     """Name of the module that is running."""
+    owner: Callable[[], str]
+    """Name of the module whose code called the operator."""
     labels: WeakTensorKeyDictionary
 
     @property
@@ -60,6 +62,12 @@ class Call:
     def give(self, label: Label, out: Tensor | None = None) -> None:
         """Set the label of the result."""
         self.labels[self.outputs()[0] if out is None else out] = label
+        for factor in label:
+            self.trace.widths.update(factor.shape)
+
+    def made(self, count: int) -> Tensor:
+        """Fresh atoms for an axis of a tensor that the network makes on the way."""
+        return self.atoms.make(count)
 
     def pin(self, factors: Label, why: str = "") -> None:
         for factor in factors:
@@ -86,5 +94,5 @@ class Call:
         place: int = 0,
     ) -> None:
         """Note that the running module passed `value`, which counts positions of `label` along `dim`."""
-        use = SizeUse(self.module, value, label, dim, start, stop, attribute, among, place)
+        use = SizeUse(self.owner(), value, label, dim, start, stop, attribute, among, place)
         self.trace.sizes.append(use)

@@ -82,8 +82,14 @@ def drop(atoms: Atoms, factor: Tensor, dim: int, reason: str) -> Tensor | None:
         return factor
     if varying(factor) == (dim,):
         return None
-    if varying(factor)[-1] == dim:
-        return rows(atoms, factor, varying(factor)[:-1])
+    *outer, inner = varying(factor)
+    if inner == dim:
+        return rows(atoms, factor, outer)
+    if outer == [dim] and factor.shape[dim] > factor.shape[inner]:
+        atoms.unite(
+            factor, factor.narrow(inner, 0, 1), reason
+        )  # of the two the longer one keeps its channels
+        return None
     return collapse(atoms, factor, dim, reason)
 
 
@@ -104,8 +110,8 @@ def meet(
             _settle(atoms, labels, sizes, dim, reason)
     result = labels[0]
     for label in labels[1:]:
-        for factor in label:
-            result = _join(atoms, result, factor, reason)
+        for factor in _paired(atoms, result, label, reason):
+            result = _join(atoms, result, factor, label, reason)
     return result
 
 
@@ -119,21 +125,57 @@ def _settle(atoms: Atoms, labels: list[Label], sizes: list[list[int]], dim: int,
         labels[i] = tuple(f for f in kept if f is not None)
 
 
-def _join(atoms: Atoms, label: Label, factor: Tensor, reason: str) -> Label:
+def _join(atoms: Atoms, label: Label, factor: Tensor, siblings: Label, reason: str) -> Label:
+    """Add a factor to a label; factors of one operand that vary along the same dimensions stay apart."""
     mine = varying(factor)
     for k, other in enumerate(label):
         theirs = varying(other)
-        if not set(mine) & set(theirs):
+        if not set(mine) & set(theirs) or (mine == theirs and any(other is s for s in siblings)):
             continue
         if set(mine) <= set(theirs):
             _unite_within(atoms, other, factor, reason)
             return label
         if set(theirs) <= set(mine):
             _unite_within(atoms, factor, other, reason)
-            return _join(atoms, label[:k] + label[k + 1 :], factor, reason)
+            return _join(atoms, label[:k] + label[k + 1 :], factor, siblings, reason)
         shared = [d for d in mine if d in theirs]
         atoms.unite(rows(atoms, factor, shared), rows(atoms, other, shared), reason)
     return (*label, factor)
+
+
+def _paired(atoms: Atoms, ours: Label, theirs: Label, reason: str) -> Label:
+    """Unite factors where several run over the same dimensions; gives those of `theirs` that are left to join.
+
+    Two are partners if they repeat in the same way. Of the others on each side the one that tells most positions
+    apart takes part, and the rest stays whole: an atom of its own at every position cannot follow two.
+    """
+    left = theirs
+    for dims in {varying(f) for f in theirs}:
+        here, there = ([f for f in label if varying(f) == dims] for label in (ours, theirs))
+        if not here or len(here) + len(there) < 3:
+            continue
+        left = tuple(f for f in left if varying(f) != dims)
+        for factor in list(there):
+            partner = next((f for f in here if torch.equal(_repeats(f), _repeats(factor))), None)
+            if partner is not None:
+                atoms.unite(factor, partner, reason)
+                here, there = (
+                    [f for f in fs if f is not factor and f is not partner] for fs in (here, there)
+                )
+        best = [max(fs, key=lambda f: len(f.unique())) for fs in (here, there) if fs]
+        if len(best) == 2:
+            atoms.unite(best[0], best[1], reason)
+        for factor in [f for f in (*here, *there) if len(best) < 2 or not any(f is b for b in best)]:
+            atoms.pin(factor, reason)
+    return left
+
+
+def _repeats(factor: Tensor) -> Tensor:
+    """Which positions carry the same atom, numbered as they first come."""
+    _, numbers = factor.reshape(-1).unique(return_inverse=True)
+    first = torch.full((int(numbers.max()) + 1,), len(numbers))
+    first.scatter_reduce_(0, numbers, torch.arange(len(numbers)), "amin")
+    return first[numbers]
 
 
 def _unite_within(atoms: Atoms, large: Tensor, small: Tensor, reason: str) -> None:

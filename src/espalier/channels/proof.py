@@ -6,6 +6,7 @@ of sums, and statistics (norms, softmaxes, means) run over the living ones, as t
 
 import copy
 import math
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from espalier.channels.atoms import Classes
 from espalier.channels.labels import Label
 from espalier.channels.masked import COUNTING
 from espalier.channels.masked import call as call_without_dead
-from espalier.channels.trace import Tracer, traced_run
+from espalier.channels.trace import Tracer, self_of, traced_run
 from espalier.plan import PrunePlan
 
 TOLERANCE = 1e-9
@@ -39,6 +40,8 @@ class Verdict:
     reason: str = ""
     module: str = ""
     """Where the cut network's own code failed, if it did."""
+    raised: bool = False
+    """Whether it did."""
 
 
 class MaskedRun(Tracer):
@@ -60,6 +63,7 @@ class MaskedRun(Tracer):
         self.rescale = rescale
         """Whether a factor sqrt(size) means the size that is left, as where code reads it off a shape."""
         self.lives = ~dead[classes.root[: self.trace.atoms.count]]
+        self.made = [~dead[ids] for ids in classes.made]
 
     def run(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name.rstrip("_") in COUNTING:
@@ -108,6 +112,9 @@ class MaskedRun(Tracer):
         atoms = self.trace.atoms
         if len(self.lives) < atoms.count:
             self.lives = np.concatenate([self.lives, np.ones(atoms.count - len(self.lives), dtype=bool)])
+            for ids, lives in zip(atoms.made, self.made, strict=False):
+                if len(ids) == len(lives):
+                    self.lives[ids.numpy()] = lives
             for row in atoms.rows:
                 self.lives[row.atom] = self.lives[row.children].any()
         return self.lives
@@ -126,9 +133,13 @@ def check(
         with torch.no_grad(), _doubles(), _watched(slim, running):
             found = _flat(slim(*_copies(inputs)))
     except Exception as error:  # any exception from the network's own code is a verdict
-        module = running[-1] if running else ""
+        module = _blamed(error, slim, running[-1] if running else "")
         return Verdict(
-            False, float("inf"), f"the cut network fails in {module}: {_first_line(error)}", module
+            False,
+            float("inf"),
+            f"the cut network fails in {module}: {_first_line(error)}",
+            module,
+            raised=True,
         )
     verdict = Verdict(False, float("inf"))
     for rescale in (False, True):
@@ -142,6 +153,13 @@ def check(
         if verdict.equal:
             break
     return verdict
+
+
+def _blamed(error: Exception, network: nn.Module, running: str) -> str:
+    """The module in whose code an error came up, which need not be the last that was called."""
+    names = {module: name for name, module in network.named_modules()}
+    found = (names.get(self_of(frame)) for frame, _ in traceback.walk_tb(error.__traceback__))  # type: ignore[arg-type]
+    return next((name for name in reversed(list(found)) if name is not None), running)
 
 
 def _compare(found: list[Tensor], expected: list[Tensor]) -> Verdict:

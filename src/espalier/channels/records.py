@@ -59,10 +59,11 @@ class Unknown:
     operator: str
     module: str
     line: str
+    problem: str = "no rule for"
 
     def __str__(self) -> str:
         return (
-            f"no rule for the operator {self.operator} in module {self.module or '(root)'} at {self.line}; "
+            f"{self.problem} the operator {self.operator} in module {self.module or '(root)'} at {self.line}; "
             "the channels it touches stay whole. To add one, see 'an operator rule' in CONTRIBUTING.md"
         )
 
@@ -81,6 +82,8 @@ class Trace:
     pieces: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     """Tensor -> (dimension, start, size) of the slices that were taken of it."""
     sizes: list[SizeUse] = field(default_factory=list)
+    widths: set[int] = field(default_factory=set)
+    """Sizes of axes that have channels."""
     assigned: set[tuple[str, str]] = field(default_factory=set)
     """Module and attribute that a run sets itself: such an integer need not follow a cut, it comes anew."""
     products: list[Product] = field(default_factory=list)

@@ -54,7 +54,7 @@ class Solver:
         wrong = self.verdict(units)
         if wrong is None:
             return units
-        if wrong.module:
+        if wrong.raised:
             tied = common_tie(units, wrong, self.types, self.joined_verdict)
             if tied is not None:
                 return tied

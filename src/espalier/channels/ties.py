@@ -38,8 +38,10 @@ def common_tie(
 
 
 def _modules(types: dict[str, str], failing: str) -> list[str]:
+    if not failing:
+        return [""]  # the network's own code relates whatever it likes
     kind = types.get(failing)
-    return [name + "." for name, other in types.items() if failing and name and other == kind]
+    return [name + "." for name, other in types.items() if name and other == kind]
 
 
 def _touching(loose: Sequence[Unit], prefixes: Sequence[str], tied: Sequence[Unit]) -> list[Unit]:
@@ -48,7 +50,7 @@ def _touching(loose: Sequence[Unit], prefixes: Sequence[str], tied: Sequence[Uni
     found: list[Unit] = []
     for unit in sorted(loose, key=lambda u: -u.levels):
         members = (member.tensor for group in unit.groups for member in group.members)
-        if starts and any(tensor.startswith(starts) for tensor in members):
+        if any(tensor.startswith(starts) for tensor in members):
             together = [*tied, *found]
             if not together or together[0].joined([*together[1:], unit]).levels > 1:
                 found.append(unit)

@@ -20,6 +20,7 @@ from espalier.channels.call import Call
 from espalier.channels.labels import Label, axis
 from espalier.channels.records import Event, Trace, Unknown
 from espalier.channels.rules import find_rule
+from espalier.channels.rules.making import RULES as MAKERS
 
 
 class Tracer(TorchDispatchMode):
@@ -34,12 +35,23 @@ class Tracer(TorchDispatchMode):
         self.labels = WeakTensorKeyDictionary()
         self.stack: list[str] = []
         self.used: set[int] = set()
+        self.names = {module: name for name, module in network.named_modules()}
         for name, tensor in named_tensors(network):
             self._own(name, tensor)
 
     @property
     def module(self) -> str:
         return self.stack[-1] if self.stack else ""
+
+    def owner(self) -> str:
+        """The module whose code is running: another than `module` where code calls methods of its parts directly."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            module = self_of(frame)
+            if module in self.names:
+                return self.names[module]
+            frame = frame.f_back
+        return self.module
 
     def label(self, tensor: Tensor) -> Label:
         return self.labels.get(tensor, ()) or ()
@@ -52,6 +64,7 @@ class Tracer(TorchDispatchMode):
             axes = [self.trace.atoms.new(size) if size > 1 else None for size in tensor.shape]
             known = tuple(axis(a, d, tensor.ndim) for d, a in enumerate(axes) if a is not None)
             self.labels[tensor] = known
+            self.trace.widths.update(tensor.shape)
         if not isinstance(tensor, nn.Parameter):
             self.trace.buffers.add(name)
         self.trace.owners[name] = tuple(
@@ -71,7 +84,7 @@ class Tracer(TorchDispatchMode):
         out = self.run(name, func, args, kwargs)
         self.trace.calls[name] += 1
         labelled = [t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor) and self.labels.get(t)]
-        if labelled:
+        if labelled or name in MAKERS:
             self.used.update(id(t) for t in labelled)
             self._apply_rule(name, func, args, kwargs, out)
         return out
@@ -94,18 +107,24 @@ class Tracer(TorchDispatchMode):
     def _apply_rule(
         self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
     ) -> None:
-        call = Call(name, func, args, kwargs, out, self.trace, self.module, self.labels)
+        call = Call(name, func, args, kwargs, out, self.trace, self.module, self.owner, self.labels)
         rule = find_rule(name, func)
         if rule is None:
-            self.trace.unknown.append(Unknown(func._schema.name, self.module, _user_line()))
-            for tensor in call.tensors():
-                call.pin(
-                    call.label(tensor), f"operator without a rule: {name} in {self.module or 'the network'}"
-                )
+            self._unknown(call, "no rule for")
         elif call.outputs():
             if self.recording:
                 self.trace.events.append(_event(call))
-            rule(call)
+            try:
+                rule(call)
+            except Exception:  # a use that the rule did not foresee must not end the trace
+                self._unknown(call, "an unforeseen use of")
+
+    def _unknown(self, call: Call, problem: str) -> None:
+        self.trace.unknown.append(Unknown(call.func._schema.name, self.module, _user_line(), problem))
+        for tensor in call.tensors():
+            call.pin(call.label(tensor), f"{problem} the operator {call.reason}")
+        for out in call.outputs():
+            call.give((), out)
 
 
 def _event(call: Call) -> Event:
@@ -215,6 +234,15 @@ def _assignments(network: nn.Module, found: Trace) -> Iterator[None]:
         yield
     finally:
         nn.Module.__setattr__ = original  # type: ignore[method-assign]
+
+
+def self_of(frame: FrameType) -> nn.Module | None:
+    """The module whose method a frame runs, if it does."""
+    code = frame.f_code
+    if code.co_argcount and code.co_varnames[0] == "self":
+        found = frame.f_locals.get("self")
+        return found if isinstance(found, nn.Module) else None
+    return None
 
 
 def _leave(stack: list[str]) -> None:

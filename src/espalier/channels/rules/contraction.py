@@ -2,10 +2,11 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 from espalier.channels.call import Call
-from espalier.channels.labels import KERNEL, Label, axis, collapse, covers, drop, meet
+from espalier.channels.labels import KERNEL, Label, axis, collapse, covers, drop, meet, varying
 
 
 def contract(
@@ -24,8 +25,15 @@ def simplified(call: Call, label: Label) -> Label:
     """Leave out factors that another one implies (a head, beside its widths)."""
     if len(label) < 2:
         return label
+    alike: dict[tuple[int, ...], list[Tensor]] = {}
+    for factor in label:
+        same = alike.setdefault(varying(factor), [])
+        if not any(torch.equal(factor, other) for other in same):
+            same.append(factor)
     shape = [max(f.shape[d] for f in label) for d in range(label[0].ndim)]
-    return meet(call.atoms, [((f,), list(f.shape)) for f in label], shape, call.reason)
+    first = meet(call.atoms, [((fs[0],), list(fs[0].shape)) for fs in alike.values()], shape, call.reason)
+    left = {varying(f) for f in first}
+    return (*first, *(f for dims, fs in alike.items() if dims in left for f in fs[1:]))
 
 
 def matmul(call: Call) -> None:
@@ -51,20 +59,46 @@ def _matmul(call: Call, a: Tensor, b: Tensor) -> Label:
     return contract(call, left, right, shape, len(shape) - 2)
 
 
+def matrix_vector(call: Call) -> None:
+    """mv: (M, K) @ (K)."""
+    a, b = call.args[:2]
+    shape = [1, *b.shape]
+    call.product(a.numel(), call.label(a))
+    right = (tuple(f.unsqueeze(0) for f in call.label(b)), shape)
+    call.give(contract(call, (call.label(a), list(a.shape)), right, list(a.shape), 1))
+
+
+def dot(call: Call) -> None:
+    """dot and vdot: one number."""
+    a, b = call.args[:2]
+    contract(call, (call.label(a), list(a.shape)), (call.label(b), list(b.shape)), list(a.shape), 0)
+    call.give(())
+
+
 def attention(call: Call) -> None:
-    """Fused softmax(q k^T) v on (B, heads, tokens, width)."""
+    """Fused softmax(q k^T) v on (B, heads, tokens, width); several query heads may share those of keys and values."""
     q, k, v = call.args[:3]
+    times = q.shape[1] // k.shape[1]
+    keys, values = (_shared(call.label(t), times) for t in (k, v))
+    k, v = (t.new_empty((1,)).expand(t.shape[0], t.shape[1] * times, *t.shape[2:]) for t in (k, v))
     scores_shape = [*q.shape[:-1], k.shape[-2]]
     left = (tuple(f.unsqueeze(-2) for f in call.label(q)), [*q.shape[:-1], 1, q.shape[-1]])
-    right = (tuple(f.unsqueeze(-3) for f in call.label(k)), [*k.shape[:-2], 1, *k.shape[-2:]])
+    right = (tuple(f.unsqueeze(-3) for f in keys), [*k.shape[:-2], 1, *k.shape[-2:]])
     space = [*scores_shape, q.shape[-1]]
     call.product(math.prod(space), left[0] + right[0])
     scores = contract(call, left, right, space, len(space) - 1)
     left = (tuple(f.unsqueeze(-1) for f in scores), [*scores_shape, 1])
-    right = (tuple(f.unsqueeze(-3) for f in call.label(v)), [*v.shape[:-2], 1, *v.shape[-2:]])
+    right = (tuple(f.unsqueeze(-3) for f in values), [*v.shape[:-2], 1, *v.shape[-2:]])
     space = [*scores_shape, v.shape[-1]]
     call.product(math.prod(space), left[0] + right[0])
     call.give(contract(call, left, right, space, len(space) - 2), call.outputs()[0])
+
+
+def _shared(label: Label, times: int) -> Label:
+    """Heads of keys or values, each as often as query heads share it."""
+    if times == 1:
+        return label
+    return tuple(f.repeat_interleave(times, 1) if f.shape[1] > 1 else f for f in label)
 
 
 def convolution(call: Call) -> None:
@@ -150,6 +184,9 @@ def _flat_channels(factor: Tensor, groups: int, outs: int, ndim: int) -> Tensor:
 
 RULES = {
     "mm": matmul,
+    "mv": matrix_vector,
+    "dot": dot,
+    "vdot": dot,
     "bmm": matmul,
     "addmm": addmm,
     "baddbmm": addmm,

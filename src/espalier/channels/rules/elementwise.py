@@ -17,11 +17,6 @@ def like(call: Call) -> None:
     call.give(call.label(call.args[0]))
 
 
-def unowned(call: Call) -> None:
-    """A fresh tensor of any shape: nobody owns its positions."""
-    call.give(())
-
-
 def fill(call: Call) -> None:
     """The tensor keeps its channels whatever is written into it."""
     target: Tensor = call.args[0]
@@ -35,11 +30,12 @@ RULES = {
     "where": elementwise,
     "masked_fill": elementwise,
     "lerp": elementwise,
+    "complex": elementwise,
+    "polar": elementwise,
     "addcmul": elementwise,
     "addcdiv": elementwise,
     "tril": elementwise,
     "triu": elementwise,
-    **dict.fromkeys(["new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided"], unowned),
     "zeros_like": like,
     "ones_like": like,
     "empty_like": like,

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from espalier.channels.call import Call
-from espalier.channels.labels import Label, meet, shrunk
+from espalier.channels.labels import Label, collapse, meet, shrunk
 
 
 def cat(call: Call) -> None:
@@ -63,6 +63,24 @@ def index_put(call: Call) -> None:
     call.give(call.label(target))
 
 
+def scatter(call: Call) -> None:
+    """Values written at given places along one dimension, where none can go alone; along all others they meet."""
+    target, dim, _, values = call.args[:4]
+    dim %= target.ndim
+    whole = [_without(call, t, dim) for t in (target, values) if isinstance(t, Tensor)]
+    sizes = [
+        [1 if d == dim else s for d, s in enumerate(t.shape)]
+        for t in (target, values)
+        if isinstance(t, Tensor)
+    ]
+    call.give(meet(call.atoms, list(zip(whole, sizes, strict=True)), sizes[0], call.reason))
+
+
+def _without(call: Call, tensor: Tensor, dim: int) -> Label:
+    kept = (collapse(call.atoms, f, dim, call.reason) if f.shape[dim] > 1 else f for f in call.label(tensor))
+    return tuple(f for f in kept if f is not None)
+
+
 def _to_meta(indices: list[Tensor | None]) -> list[Tensor | None]:
     return [None if i is None else i.to("meta") for i in indices]
 
@@ -70,6 +88,7 @@ def _to_meta(indices: list[Tensor | None]) -> list[Tensor | None]:
 RULES = {
     "cat": cat,
     "stack": stack,
+    **dict.fromkeys(["scatter", "scatter_add", "scatter_reduce"], scatter),
     "index_put": index_put,
     "_index_put_impl": index_put,
 }

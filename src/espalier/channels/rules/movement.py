@@ -96,7 +96,7 @@ def _note_sizes(call: Call, source: Tensor) -> None:
                     call.size(out.shape[dim], label, dim, among=tuple(out.shape), place=dim)
             if call.name in _RESHAPES:
                 call.grid(label)
-    elif call.name in ("split", "split_with_sizes"):
+    elif call.name in ("split", "split_with_sizes", "unsafe_split"):
         _note_split(call)
     elif call.name == "slice":
         _note_slice(call, source)
@@ -110,7 +110,7 @@ def _note_split(call: Call) -> None:
         label = call.label(out)
         if covers(label, dim % out.ndim):
             call.size(sizes[place], label, dim % out.ndim, among=among, place=place)
-    if call.name == "split":
+    if call.name != "split_with_sizes":
         _tie_pieces(call, dim)
 
 
@@ -127,9 +127,12 @@ def _note_slice(call: Call, source: Tensor) -> None:
     label = call.label(source)
     if not covers(label, dim):
         return
-    for value in (call.arg(2, "start"), call.arg(3, "end")):
+    start, end = call.arg(2, "start") or 0, call.arg(3, "end")
+    for value in (start, end):
         if value is not None and 0 < value < source.shape[dim]:
             call.size(value, label, dim, 0, value)
+    if end is not None and 0 < start < end <= source.shape[dim]:
+        call.size(end - start, label, dim, start, end)  # narrow(dim, start, length)
     _tie_slices(call, source, dim)
 
 
@@ -150,9 +153,9 @@ def _tie_slices(call: Call, source: Tensor, dim: int) -> None:
 _RESHAPES = {"view", "_unsafe_view", "reshape", "_reshape_alias"}
 _COPIES = {"clone", "detach", "alias", "_to_copy", "contiguous", "lift_fresh", "lift_fresh_copy", "detach_"}
 _MOVES = {
-    "permute", "transpose", "t", "slice", "select", "expand", "pixel_unshuffle", "roll",
-    "flip", "rot90", "unsqueeze", "squeeze", "split", "split_with_sizes", "unbind",
-    "repeat", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
+    "permute", "transpose", "t", "slice", "select", "pixel_unshuffle", "roll",
+    "flip", "rot90", "unsqueeze", "squeeze", "split", "split_with_sizes", "unsafe_split", "unbind",
+    "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
     "replication_pad1d", "replication_pad2d", "replication_pad3d", "unfold", "index_select", "index", "gather",
     "diagonal", "repeat_interleave", "as_strided", "embedding",
 }  # fmt: skip

@@ -1,0 +1,66 @@
+"""Tensors that a network makes on the way and whose positions are all alike: they may be made smaller."""
+
+from torch import Tensor
+
+from espalier.channels.call import Call
+from espalier.channels.labels import Label, axis, covers
+from espalier.channels.rules.movement import move
+
+
+def uniform(call: Call) -> None:
+    """Zeros, ones and the like: along an axis as long as one with channels, every position may go."""
+    out = call.outputs()[0]
+    label = tuple(axis(call.made(out.shape[d]), d, out.ndim) for d in _wide(call, out))
+    call.give(label, out)
+    _note_sizes(call, out, label)
+
+
+def identity(call: Call) -> None:
+    """A square one: row and column go together."""
+    out = call.outputs()[0]
+    label: Label = ()
+    if len(_wide(call, out)) == 2 and out.shape[0] == out.shape[1]:
+        atoms = call.made(out.shape[0])
+        label = tuple(axis(atoms, d, 2) for d in range(2))
+    call.give(label, out)
+    _note_sizes(call, out, label)
+
+
+def spread(call: Call) -> None:
+    """A tensor repeated along an axis of size 1, as if made that long."""
+    source: Tensor = call.args[0]
+    out = call.outputs()[0]
+    if call.label(source):
+        move(call)
+    sizes = [1] * (out.ndim - source.ndim) + list(source.shape)
+    dims = [d for d in _wide(call, out) if sizes[d] == 1 and not covers(call.label(out), d)]
+    fresh = tuple(axis(call.made(out.shape[d]), d, out.ndim) for d in dims)
+    call.give((*call.label(out), *fresh), out)
+    _note_sizes(call, out, fresh)
+
+
+def _wide(call: Call, out: Tensor) -> list[int]:
+    """The axes that may follow channels; only floating point numbers do, others are indices or masks."""
+    if not out.is_floating_point():
+        return []
+    return [d for d, size in enumerate(out.shape) if size > 1 and size in call.trace.widths]
+
+
+def _note_sizes(call: Call, out: Tensor, label: Label) -> None:
+    for factor in label:
+        dim = next(d for d, size in enumerate(factor.shape) if size > 1)
+        call.size(out.shape[dim], label, dim, among=tuple(out.shape), place=dim)
+
+
+RULES = {
+    **dict.fromkeys(
+        [
+            "zeros", "ones", "full", "empty", "new_zeros", "new_ones", "new_full", "new_empty",
+            "new_empty_strided", "empty_strided",
+        ],
+        uniform,
+    ),
+    "eye": identity,
+    "expand": spread,
+    "repeat": spread,
+}  # fmt: skip
