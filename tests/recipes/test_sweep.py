@@ -89,6 +89,19 @@ def test_an_interrupted_cell_goes_on_and_the_rest_follows(
     assert len(wish.present) == 2
 
 
+def test_a_cell_that_was_killed_before_it_pruned_is_made(photos: Path) -> None:
+    wish = grid(photos, budgets="0.5")
+    recipe.sweep(wish)
+    (place,) = wish.present
+    for path in sorted(place.rglob("*"), reverse=True):
+        if path.name != "config.yaml":
+            path.rmdir() if path.is_dir() else path.unlink()
+    assert not wish.present
+    recipe.sweep(wish)
+    assert wish.present == [place]
+    assert (place / "network.safetensors").is_file()
+
+
 def test_an_interruption_outside_of_training_is_told_alike(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from espalier.report.write import write
+from espalier.report.write import write, write_comparison
 from tests.report import browser
+from tests.report.conftest import write_run
 
 CUT = "getComputedStyle(document.querySelector('.stage')).getPropertyValue('--cut')"
 SIDE = "document.querySelector('.stage .name-{}').textContent"
@@ -126,3 +127,23 @@ def test_crops_show_without_scripts(opened) -> None:
     opened.js("document.documentElement.classList.remove('js')")
     shown = "[...document.querySelectorAll('.crop')].filter(e => e.getClientRects().length).length"
     assert opened.js(shown) == 3
+
+
+def test_a_comparison_leads_to_the_reports_of_its_runs(chromium, tmp_path) -> None:
+    chromium.fetched.clear()
+    chromium.complaints.clear()
+    paths = [write_run(tmp_path / name, macs=macs) for name, macs in (("half", 50e9), ("most", 75e9))]
+    for path in paths:
+        write(path)
+    chromium.open(write_comparison(paths, tmp_path / "index.html", max_loss=0.3))
+    assert chromium.js("document.querySelectorAll('.chart').length") == 3
+    assert chromium.js("document.querySelector('tr.result a').textContent") == "half"
+    colours = (
+        "new Set([...document.querySelectorAll('.chart .dot')].map(d => getComputedStyle(d).color)).size"
+    )
+    assert chromium.js(colours) == 2
+    chromium.js("document.querySelector('tr.result a').click()")
+    chromium.wait("document.querySelector('.stage') && document.readyState === 'complete'")
+    assert chromium.js("document.querySelector('header .run').textContent") == "half"
+    assert not chromium.complaints
+    assert all(url.startswith(("data:", "file:")) for url in chromium.fetched)
