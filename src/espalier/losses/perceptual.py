@@ -18,6 +18,8 @@ from espalier.losses.weighted import Loss, LossError
 SHA256 = "dcbb9e9d"
 """How the digest of torchvision's file begins; its name, vgg19-dcbb9e9d.pth, says so too."""
 ADDRESS = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+ADVICE = f"get {ADDRESS} and set ESPALIER_VGG19 to its path, or leave the loss out"
+MISSING = f"the perceptual loss needs VGG19's ImageNet weights, and none are named; {ADVICE}"
 WIDTHS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 DISTANCES = {"l1": l1_loss, "mse": mse_loss}
@@ -116,7 +118,7 @@ def load(path: Path) -> nn.Sequential:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise LossError(
-            f"cannot read the VGG19 weights {path}: {error.strerror or error}; {_advice()}"
+            f"cannot read the VGG19 weights {path}: {error.strerror or error}; {ADVICE}"
         ) from error
     if not digest.startswith(SHA256):
         raise LossError(
@@ -138,11 +140,5 @@ def path() -> Path:
     """
     given = os.environ.get("ESPALIER_VGG19")
     if not given:
-        raise LossError(
-            f"the perceptual loss needs VGG19's ImageNet weights, and none are named; {_advice()}"
-        )
+        raise LossError(MISSING)
     return Path(given)
-
-
-def _advice() -> str:
-    return f"get {ADDRESS} and set ESPALIER_VGG19 to its path, or leave the loss out"
