@@ -79,7 +79,7 @@ def measure(task: Task, steps: int = 300, warm: int = 100, rounds: int = 3) -> d
     }
 
 
-VERSIONS = {"bf16, eager": None, "bf16, compiled": "default"}
+VERSIONS = {"bf16, eager": "none", "bf16, compiled": "default"}
 
 
 def photographs() -> Path:

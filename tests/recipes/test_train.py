@@ -49,7 +49,7 @@ def train(data: Path, out: Path, *more: str, steps: int = 3) -> None:
 def test_a_run_leaves_everything_behind(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train(data, tmp_path / "run")
+    train(data, tmp_path / "run", "--log-every", "1")
     out, _ = capsys.readouterr()
     assert "3 steps" in out
     assert "dB on the validation images" in out
@@ -57,7 +57,8 @@ def test_a_run_leaves_everything_behind(
     assert resolved["network"] == NETWORK
     assert (resolved["steps"], resolved["lr"]) == (3, 2e-4)
     assert load(tmp_path / "run" / "network.safetensors").scale == 2
-    assert (tmp_path / "run" / "log.jsonl").read_text().count("\n") == 1
+    assert (tmp_path / "run" / "log.jsonl").read_text().count("\n") == 3
+    assert 'id="training"' in (tmp_path / "run" / "report" / "index.html").read_text()
 
 
 def test_the_resolved_config_repeats_the_run(data: Path, tmp_path: Path) -> None:
@@ -183,14 +184,16 @@ def test_degradations_are_taken(data: Path, tmp_path: Path) -> None:
     assert plain != worse
 
 
-def test_the_demo_recipe_is_valid() -> None:
-    path = Path(__file__).parents[2] / "configs" / "demo_edsr_x2.yaml"
-    content = yaml.safe_load(path.read_text())
-    settings = TrainConfig(
-        **{key: value for key, value in content.items() if key in TrainConfig.model_fields}
-    )
-    assert set(content) - set(TrainConfig.model_fields) == {"network", "data", "hold_out"}
-    assert settings.steps == 17000
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize(("name", "steps"), [("demo_edsr_x2", 17_000), ("edsr_x2", 300_000)])
+def test_the_recipes_are_valid(data: Path, tmp_path: Path, name: str, steps: int) -> None:
+    path, out = CONFIGS / f"{name}.yaml", tmp_path / "run"
+    assert yaml.safe_load(path.read_text())["steps"] == steps
+    small = ["--steps", "1", "--batch", "1", "--patch", "8", "--hold-out", "1", "--compile", "none"]
+    run(split(["train", "--config", str(path), "--data", str(data), "--out", str(out), *small]))
+    assert load(out / "network.safetensors").scale == 2
 
 
 def test_training_in_a_used_folder_is_refused(data: Path, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class TrainConfig(BaseModel):
     """Arithmetic of the forward and backward passes; the weights stay fp32."""
     channels_last: bool = True
     """Memory layout that is faster on most processors."""
-    compile: Literal["default", "reduce-overhead", "max-autotune"] | None = None
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
     """Compile the network with torch.compile in this mode; "reduce-overhead" uses CUDA graphs."""
     sync_batchnorm: bool = False
     """Normalise batches over all workers."""

@@ -14,6 +14,7 @@ from espalier.recipes import run, sets
 from espalier.recipes.config import TrainConfig
 from espalier.recipes.console import output
 from espalier.report import folder
+from espalier.report.write import write
 from espalier.training import History, fit
 from espalier.training.board import board
 from espalier.training.device import pick
@@ -48,7 +49,7 @@ def command(
     data
         Folders of high-resolution images, or of HR/LR pairs; or tar files of images, for very large sets.
     out
-        The run folder: settings, log, checkpoints, and in the end `network.safetensors`.
+        The run folder: settings, log, checkpoints, and in the end `network.safetensors` and the report.
     scale
         For networks of several scales: the one wanted.
     validation
@@ -106,14 +107,15 @@ def start(out: Path, config: dict[str, Any], *, resume: bool, writes: bool) -> N
 
 
 def finish(network: Network, history: History, out: Path, config: dict[str, Any]) -> None:
-    """Write the trained network, and the settings that it had in the end, and say where it is."""
+    """Write the trained network, the settings that it had in the end and the report; say where they are."""
     write_text(out / folder.CONFIG, run.dump(config))
     facts: dict[str, Any] = {"steps": history.steps}
     if history.best is not None:
         facts["psnr"] = history.last_psnr
     save(network.cpu(), out / folder.NETWORK, metadata=facts)
+    write(out)
     told = "" if history.best is None else f", {history.last_psnr:.3f} dB on the validation images"
-    output().print(f"{history.steps} steps{told}: {out / folder.NETWORK}", markup=False)
+    output().print(f"{history.steps} steps{told}: {out / folder.NETWORK}\n{out / folder.PAGE}", markup=False)
 
 
 def _plain(asked: dict[str, Any], train: TrainConfig) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Session:
                 network.plans = (*network.plans, plan)
                 network.masks = surgery.apply_to_state(network.masks, plan)
         self.plans.append(plan)
-        if self.settings.compile:
+        if self.settings.compile != "none":
             torch.compiler.reset()  # torch gives up on a network that it compiled for many shapes
         self.forward = wrap(self.network, self.settings)
 
@@ -155,7 +155,7 @@ def wrap(network: nn.Module, settings: TrainSettings) -> nn.Module:
     """Lay the weights out, and compile the network where asked."""
     if settings.channels_last:
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    if settings.compile is None:
+    if settings.compile == "none":
         return network
     return torch.compile(network, mode=settings.compile)  # pyright: ignore[reportReturnType]
 

@@ -44,8 +44,8 @@ class TrainSettings:
     """Decay per step of the running mean of the weights; 0 keeps none."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = True
-    compile: Literal["default", "reduce-overhead", "max-autotune"] | None = None
-    """Mode of torch.compile; "reduce-overhead" uses CUDA graphs. None runs the network as it is."""
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    """Mode of torch.compile; "reduce-overhead" uses CUDA graphs."""
     sync_batchnorm: bool = False
     """Normalise over the batches of all workers."""
     scale_lr: bool = True
@@ -63,7 +63,7 @@ class TrainSettings:
             raise TrainingError(
                 f"steps={self.steps}, lr={self.lr}, ema={self.ema}: expected steps >= 0, lr > 0, 0 <= ema < 1"
             )
-        if self.compile and self.sync_batchnorm:
+        if self.compile != "none" and self.sync_batchnorm:
             raise TrainingError(
                 f"compile={self.compile!r} and sync_batchnorm=True do not go together: compiled networks cannot"
                 " exchange statistics; give one of them up"
