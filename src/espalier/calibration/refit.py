@@ -5,7 +5,7 @@ with it, its weights are solved for and its output is corrected; so every layer 
 refitted layers before it give, and mends what they have left.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,8 +39,11 @@ class Kept:
 
 
 class _Refitter(Watcher):
-    def __init__(self, network: nn.Module, records: Mapping[str, Record], kept: Kept) -> None:
+    def __init__(
+        self, network: nn.Module, records: Mapping[str, Record], kept: Kept, solve: "Solve | None"
+    ) -> None:
         super().__init__(network)
+        self.solve = solve
         self.records = records
         self.kept = kept
         self.pending: dict[int, _Pending] = {}
@@ -73,8 +76,15 @@ class _Refitter(Watcher):
         elif record.total is not None:
             rectified = False
         offset = output_rows(layer, added, record.where) if rectified and added is not None else None
-        refit_(layer, rows, target, rectified, offset)
+        if self.solve is None:
+            refit_(layer, rows, target, rectified, offset)
+        else:
+            self.solve(pending.name, layer, rows, target, rectified, offset)
         pending.output.copy_(layer.forward(pending.x))
+
+
+Solve = Callable[[str, Layer, Tensor, Tensor, bool, Tensor | None], None]
+"""As `refit_`, and told the layer's name first."""
 
 
 def refit_(layer: Layer, rows: Tensor, target: Tensor, rectified: bool, offset: Tensor | None = None) -> None:
@@ -98,7 +108,11 @@ def refit_(layer: Layer, rows: Tensor, target: Tensor, rectified: bool, offset: 
 
 
 def refit(
-    network: nn.Module, inputs: Tensor, records: Mapping[str, Record], outputs: Mapping[str, Tensor]
+    network: nn.Module,
+    inputs: Tensor,
+    records: Mapping[str, Record],
+    outputs: Mapping[str, Tensor],
+    solve: Solve | None = None,
 ) -> None:
     """Refit all layers of `network`, in place.
 
@@ -106,8 +120,9 @@ def refit(
         inputs: what the dense network was recorded on.
         records: of the dense network.
         outputs: layer name -> the dense network's output channels that are left, where some were cut.
+        solve: what solves for a layer's weights instead of `refit_`.
     """
-    refitter = _Refitter(network, records, Kept(outputs))
+    refitter = _Refitter(network, records, Kept(outputs), solve)
     with torch.no_grad():
         refitter.run(inputs)
         for pending in list(refitter.pending.values()):
