@@ -133,6 +133,7 @@ def test_a_traced_network_trains_as_it_is_across_a_surgery(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, when it loads its compiler
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on the CPU")
 def test_a_compiled_network_trains_as_it_is_across_a_surgery(network: Build, images: PackedImages) -> None:
     compiled_equals_eager(network, images)
