@@ -16,7 +16,7 @@ from espalier.costs import count
 from espalier.data import PackedImages
 from espalier.methods import job as jobs
 from espalier.methods import protocol
-from espalier.methods.job import Job, Phase
+from espalier.methods.job import Job, Phase, Train
 from espalier.networks.network import Network
 from tests import zoo
 
@@ -39,6 +39,17 @@ def images(scale: int, count: int = 3, side: int = 32) -> PackedImages:
             at += len(flat)
         places.append([*starts[0], *starts[1]])
     return PackedImages(torch.cat(pixels), np.array(places), tuple(str(k) for k in range(count)), scale)
+
+
+def states_after(train: Train) -> tuple[Train, list[Network]]:
+    """The same trainer, and a list to which every network is added when it has been trained."""
+    seen: list[Network] = []
+
+    def spy(network: Network, phase: Phase, method: protocol.Method) -> None:
+        train(network, phase, method)
+        seen.append(network)
+
+    return spy, seen
 
 
 class Trainer:

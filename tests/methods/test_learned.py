@@ -14,6 +14,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "srp": {"steps": 3},
     "assl": {"steps": 4},
     "gassl": {"steps": 3, "select": 2},
+    "greg": {"steps": 3},
+    "group_sparse": {"steps": 2},
+    "stepwise": {"rounds": 2, "steps": 1, "learn": "growing", "learn_steps": 1},
 }
 """Method -> options."""
 FAST = ("edsr", "srresnet", "bsrn", "SwinIR")

@@ -1,6 +1,6 @@
 """Which tensors of a channel group a method looks at and presses on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
@@ -28,7 +28,7 @@ def everything(body: nn.Module, group: ChannelGroup) -> tuple[Member, ...]:
 
 def scales(body: nn.Module, group: ChannelGroup) -> tuple[Member, ...]:
     """The scales of norms, one number per channel."""
-    return tuple(m for m in _trained(body, group) if _kind(m) == "weight" and _tensor(body, m).ndim == 1)
+    return tuple(m for m in _trained(body, group) if _is_scale(body, m))
 
 
 def is_constrained(body: nn.Module, group: ChannelGroup) -> bool:
@@ -41,14 +41,15 @@ def judged(body: nn.Module, group: ChannelGroup) -> tuple[Member, ...]:
     return makers(body, group) or filters(body, group) or _trained(body, group)
 
 
-def without(groups: Sequence[ChannelGroup], body: nn.Module) -> list[str]:
-    """Groups in which nothing is trained."""
-    return [group.name for group in groups if not _trained(body, group)]
-
-
 def _trained(body: nn.Module, group: ChannelGroup) -> tuple[Member, ...]:
     names = {name for name, _ in body.named_parameters(remove_duplicate=False)}
     return tuple(member for member in group.members if member.tensor in names)
+
+
+def _is_scale(body: nn.Module, member: Member) -> bool:
+    module = body.get_submodule(member.tensor.rpartition(".")[0])
+    slope = isinstance(module, nn.PReLU)  # one number per channel too, but 0 does not silence the channel
+    return _kind(member) == "weight" and _tensor(body, member).ndim == 1 and not slope
 
 
 def _is_maker(body: nn.Module, member: Member) -> bool:

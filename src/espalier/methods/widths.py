@@ -9,21 +9,30 @@ from espalier.channels import ChannelGroup
 from espalier.methods.job import Job
 
 
-def going_counts(job: Job, scores: Mapping[str, np.ndarray], by: str | None = None) -> dict[str, int]:
-    """Group -> channels that must go to meet the budget; groups that stay whole are left out.
+def kept_channels(job: Job, scores: Mapping[str, np.ndarray]) -> dict[str, list[int]]:
+    """Group -> channels that stay within the job's budget, those with the highest scores.
 
     Raises:
         PlanError: nothing can be pruned, or the budget cannot be met.
     """
-    kept = allocate(
+    return allocate(
         job.channels,
         dict(scores),
         job.budget,
-        by=by or job.allocation,
+        by=job.allocation,
         round_to=job.round_to,
         protect=job.protect,
         cost=job.cost,
     )
+
+
+def going_counts(job: Job, scores: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """Group -> how many channels must go; groups that stay whole are left out.
+
+    Raises:
+        PlanError: nothing can be pruned, or the budget cannot be met.
+    """
+    kept = kept_channels(job, scores)
     return {name: job.channels.group(name).channels - len(channels) for name, channels in kept.items()}
 
 
