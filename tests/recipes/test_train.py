@@ -1,6 +1,8 @@
 """`espalier train`, as a person calls it."""
 
 import gc
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,7 +159,8 @@ def test_the_config_and_the_settings_agree() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_tar_files(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["", "file://", "pipe:cat "])
+def test_tar_files(data: Path, tmp_path: Path, where: str) -> None:
     pytest.importorskip("webdataset")
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         for file in sorted(data.iterdir()):
@@ -167,7 +170,7 @@ def test_tar_files(data: Path, tmp_path: Path) -> None:
         "train",
         NETWORK,
         "--data",
-        str(tmp_path / "a.tar"),
+        f"{where}{tmp_path / 'a.tar'}",
         "--out",
         str(tmp_path / "run"),
         *flags,
@@ -200,3 +203,33 @@ def test_training_in_a_used_folder_is_refused(data: Path, tmp_path: Path) -> Non
     train(data, tmp_path / "run")
     with pytest.raises(OutputError, match="holds a run already"):
         train(data, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_torchrun_on_two_workers(data: Path, tmp_path: Path) -> None:
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node=2",
+        "-m",
+        "espalier",
+    ]
+    flags = [
+        "train",
+        NETWORK,
+        "--data",
+        str(data),
+        "--out",
+        str(tmp_path / "run"),
+        *FLAGS.split(),
+        "--resume",
+    ]
+    for steps in (3, 5):  # the second goes on
+        command = [*launcher, *flags, "--steps", str(steps)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.stdout.count(f"{steps} steps") == done.stderr.count("MB of pixels") == 1
+    assert [point.step for point in read_log(tmp_path / "run" / "log.jsonl")] == [3, 5]
+    assert load(tmp_path / "run" / "network.safetensors").scale == 2

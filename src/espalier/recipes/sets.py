@@ -20,14 +20,16 @@ HELD_OUT = 8
 TAR = (".tar", ".tar.gz", ".tgz")
 
 
-def packed(folders: Sequence[str | Path], scale: int) -> PackedImages:
-    """The images of some folders as one set; says how many, and the size and place of their cache.
+def packed(folders: Sequence[str | Path], scale: int, workers: Workers) -> PackedImages:
+    """The images of some folders as one set; the first worker says how many, and the size and place of their cache.
 
     Raises:
         ImageError: no such folder, or no usable image in them.
     """
     with counting("packing images") as told:
         images = pack(folders, scale, progress=told)
+    if not workers.writes:
+        return images
     skipped = f", {len(images.skipped)} skipped" if images.skipped else ""
     say(f"{len(images)} images{skipped}: {images.pixels.nbytes / 1e6:.1f} MB of pixels in {images.file}")
     return images
@@ -43,14 +45,14 @@ def opened(
     place: torch.device,
     workers: Workers,
 ) -> tuple[Batches, Validation | None]:
-    """Patches to train on, and how to validate: `data` are folders, or tar files or commands that give them.
+    """Patches to train on, and how to validate: `data` are folders, or tar files: paths, addresses, commands.
 
     Raises:
         ImageError: there is nothing to train on.
     """
-    if all(name.endswith(TAR) or name.startswith("pipe:") for name in data):
+    if all(name.endswith(TAR) or "://" in name or name.startswith("pipe:") for name in data):
         settings = ShardSettings(scale, train.patch, train.seed, train.augment, train.degrade())
-        held = {folder.name: packed([folder], scale) for folder in validation or []}
+        held = {folder.name: packed([folder], scale, workers) for folder in validation or []}
         shards = Shards(data, settings, rank=workers.rank, workers=workers.count)
         return shards, on_sets(held) if held else None
     images, validate = split(data, validation, hold_out, scale=scale, workers=workers)
@@ -63,8 +65,8 @@ def split(
     """Packed images to train on, and those of other folders or of the same held out to validate on."""
     if workers.rank:  # the first worker fills the cache, the others find it filled
         workers.wait()
-    images = packed(data, scale)
-    held = {folder.name: packed([folder], scale) for folder in validation or []}
+    images = packed(data, scale, workers)
+    held = {folder.name: packed([folder], scale, workers) for folder in validation or []}
     if not workers.rank:
         workers.wait()
     count = min(HELD_OUT, len(images) // 20) if hold_out is None else hold_out
