@@ -44,3 +44,14 @@ def test_recovery_wins_back_most_of_what_pruning_lost(tmp_path: Path) -> None:
     rows = json.loads((demo.demo(tmp_path / "demo", 400) / "metrics.json").read_text())["rows"]
     dense, pruned, recovered = (rows[name]["mean"]["psnr"] for name in ("dense", "pruned", "recovered"))
     assert dense - recovered < 0.3 * (dense - pruned)
+
+
+def test_a_demo_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted: list[bool] = []
+    monkeypatch.setattr(demo.compress, "compress", lambda *given: wanted.append(given[-1].resume))
+    monkeypatch.setattr(demo, "write_montage", lambda *_: tmp_path)
+    monkeypatch.setattr(demo.compress, "finish_on_terminal", lambda _: None)
+    monkeypatch.setattr(folder, "read", lambda _: None)
+    for flags in ([], ["--resume"]):
+        cli.run(cli.split(["demo", "--out", str(tmp_path / "demo"), *flags]))
+    assert wanted == [False, True]

@@ -15,7 +15,10 @@ NETWORK = "edsr_x2.safetensors"
 
 
 def command(
-    *, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("runs/demo"), recover: int = 400
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("runs/demo"),
+    recover: int = 400,
+    resume: bool = False,
 ) -> None:
     """Compress a small bundled network on bundled photographs, offline, in minutes.
 
@@ -25,12 +28,14 @@ def command(
         Run folder to write; an earlier run of the demo is replaced.
     recover
         Steps of fine-tuning afterwards.
+    resume
+        Go on with a demo that was interrupted.
     """
-    compress.finish_on_terminal(demo(out, recover))
+    compress.finish_on_terminal(demo(out, recover, resume=resume))
     say(f"{write_montage(folder.read(out), out / 'comparison.png')}")
 
 
-def demo(out: Path, recover: int) -> Path:
+def demo(out: Path, recover: int, *, resume: bool = False) -> Path:
     """Halve the MACs of the bundled EDSR x2; return the run folder."""
     bundled = Path(str(files("espalier.demo")))
     settings = compress.CompressSettings(
@@ -43,5 +48,6 @@ def demo(out: Path, recover: int) -> Path:
         patch=32,
         lr=4e-4,
         overwrite=True,
+        resume=resume,
     )
     return compress.compress(str(bundled / NETWORK), bundled / "photos" / "training", out, settings)
