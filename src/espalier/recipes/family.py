@@ -39,6 +39,7 @@ def rejoin(dense: Network, pruned: Network, channels: Channels, sizes: Sequence[
             f"{' '.join(str(error).split())[:300]}; leave --keep-architecture out"
         ) from error
     member.to(next(pruned.parameters()).device)
+    member.masks = pruned.masks
     gap = difference(pruned, member)
     if not gap <= TOLERANCE:
         raise PlanError(

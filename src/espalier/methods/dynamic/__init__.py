@@ -1,11 +1,13 @@
 """Unstructured pruning whose masks are decided anew while the network trains, so that weights may come back."""
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
+from espalier.methods import obs
 from espalier.methods.dynamic.options import Options
 from espalier.methods.dynamic.rules import RULES, timing
 from espalier.methods.job import Job, Phase
@@ -25,17 +27,26 @@ def prune(job: Job) -> Network:
         PlanError: no weight may be sparse.
     """
     options: Options = job.options
-    network = copy.deepcopy(job.network)
-    if options.scratch:
-        restart_(network, job.seed)
-    masks = {name: torch.ones_like(w, dtype=torch.bool) for name, w in weights(network, job.protect).items()}
-    search = Search(masks, RULES[options.rule](options), timing(options, job.budget.value))
+    network = _started(job, options)
+    search = Search(network.masks, RULES[options.rule](options), timing(options, job.budget.value))
     job.train(network, Phase("search", options.steps, _losses(options), options.lr, "cosine"), search)
     network.masks = on_cpu(search.masks)
     if options.dense_steps:
         network.masks = {}
         last = Phase("dense", options.dense_steps, _losses(options), options.lr, "cosine")
         job.train(network, last, Idle())
+    return network
+
+
+def _started(job: Job, options: Options) -> Network:
+    """What the search begins with, and its first masks."""
+    if options.start == "calibrated":
+        return obs.prune(dataclasses.replace(job, options=obs.Options()))
+    network = copy.deepcopy(job.network)
+    if options.scratch:
+        restart_(network, job.seed)
+    free = weights(network, job.protect)
+    network.masks = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in free.items()}
     return network
 
 

@@ -10,6 +10,8 @@ class Options(BaseModel):
 
     rule: Literal["balanced", "hard", "shrink", "surgery", "regrow"] = "balanced"
     """How masks are decided; see the card."""
+    start: Literal["dense", "calibrated"] = "dense"
+    """Begin with all weights, or (at once at the full sparsity) with what the method obs finds and refits."""
     spread: Literal["global", "layer", "lamp", "erk"] = "global"
     """How sparsity is spread over layers; balanced has its own way."""
     steps: int = Field(default=1000, ge=1)

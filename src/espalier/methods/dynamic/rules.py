@@ -22,7 +22,7 @@ def timing(options: Options, sparsity: float) -> Timing:
     until = max(1, round(options.until * options.steps))
     every = min(options.every or EVERY.get(options.rule, 10), until)
     until -= until % every
-    ramp = min(round(options.ramp * options.steps), until)
+    ramp = 0 if options.start == "calibrated" else min(round(options.ramp * options.steps), until)
     fade = options.fade if options.rule == "surgery" else 0.0
     return Timing(Cubic(sparsity, ramp), until, every, fade)
 
