@@ -25,9 +25,11 @@ COMMANDS = {
     "export": "Write a network as ONNX, pt2 or a plain checkpoint, and compare the file with torch.",
     "report": "Write the report of a run again, or one page that compares several runs.",
     "train": "Train a network on folders of images; under torchrun on many machines.",
+    "distill": "Let a large network teach a smaller one; under torchrun on many machines.",
+    "compress-gan": "Distil a generator, prune it while it goes on learning, measure what became of it.",
     "demo": "Compress a small bundled network on bundled photographs, offline, in minutes.",
 }
-"""Verb to help line; verb `x` is `command` of `espalier.recipes.x`, imported only when it is run."""
+"""Verb to help line; verb `x-y` is `command` of `espalier.recipes.x_y`, imported only when it is run."""
 
 EPILOGUE = (
     "Every command takes `--config FILE` (YAML, its keys are the command's flags; flags on the command line "
@@ -85,7 +87,7 @@ def build(config: Path | None = None) -> cyclopts.App:
         result_action="return_value",
     )
     for verb, line in COMMANDS.items():
-        app.command(f"espalier.recipes.{verb}:command", name=verb, help=line)
+        app.command(f"espalier.recipes.{verb.replace('-', '_')}:command", name=verb, help=line)
     return app
 
 

@@ -44,8 +44,15 @@ class AdversarySettings:
 class Adversary(Idle):
     """Adds the term "gan" to the losses and trains the discriminator after each step of the generator."""
 
-    def __init__(self, settings: AdversarySettings, lr: Callable[[int], float]) -> None:
+    def __init__(
+        self,
+        settings: AdversarySettings,
+        lr: Callable[[int], float],
+        learned: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`learned` is the state of an adversary whose training this one goes on with."""
         self.settings = settings
+        self.learned = learned
         self.kind = KINDS[settings.kind]
         self.lr = lr
         self.balance = Balance(settings.patience)
@@ -59,6 +66,8 @@ class Adversary(Idle):
             torch.manual_seed(context.seed + 1)  # all workers begin with one discriminator
             self.judge = discriminators.build(self.settings.discriminator, **self.settings.options).to(device)
         self.optimizer = torch.optim.Adam(self.judge.parameters(), betas=self.settings.betas)
+        if self.learned is not None:
+            self.load_state_dict(self.learned)
 
     def before_step(self, step: int) -> None:
         del step

@@ -42,6 +42,20 @@ def thinning(network: Network, share: float, spread: str, *, steps: int, rounds:
     return Search(masks, rule, Timing(Cubic(sparsity, rise), rise, every))
 
 
+def interval(steps: int, rounds: int) -> int:
+    """Steps between two rounds.
+
+    Raises:
+        PlanError: there are fewer steps than rounds.
+    """
+    every = int(RISE * steps) // rounds
+    if every < 1:
+        raise PlanError(
+            f"{steps} steps are too few for {rounds} rounds of pruning; give at least {2 * rounds}"
+        )
+    return every
+
+
 def keep(network: Network, found: Search) -> None:
     """Note the masks in the network, so that its file leaves the zeros out."""
     network.masks = {name: mask.cpu() for name, mask in found.masks.items()}

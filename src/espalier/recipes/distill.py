@@ -1,5 +1,6 @@
 """`espalier distill`: a large network teaches a small one."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,10 +117,10 @@ def teach(
     *,
     resume: bool,
     meanwhile: tuple[Method, ...] = (),
-    **changes: Any,
+    learned: Mapping[str, Any] | None = None,
 ) -> History:
-    """Train `student` in place by the lesson that `train` describes; `changes` are to its settings."""
-    found = lesson(train, student, teacher, **changes)
+    """Train `student` in place by the lesson that `train` describes; `learned` is an earlier adversary's state."""
+    found = lesson(train, student, teacher, learned)
     device = next(student.parameters()).device
     torch.manual_seed(train.seed)
     return fit(

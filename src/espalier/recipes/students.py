@@ -44,8 +44,8 @@ def material(data: list[str], test: Path | None, hold_out: int, scale: int, work
     """
     if workers.rank:  # the first worker fills the cache, the others find it filled
         workers.wait()
-    images = packed(data, scale)
-    others = None if test is None else packed([test], scale)
+    images = packed(data, scale, workers)
+    others = None if test is None else packed([test], scale, workers)
     if not workers.rank:
         workers.wait()
     if others is not None and test is not None:

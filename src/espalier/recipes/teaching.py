@@ -93,8 +93,13 @@ class Lesson:
     """What a person should know: a loss that is off, and why."""
 
 
-def lesson(config: DistillConfig, student: Network, teacher: Network, **changes: Any) -> Lesson:
-    """The training that a config describes; `changes` are to its settings.
+def lesson(
+    config: DistillConfig,
+    student: Network,
+    teacher: Network,
+    learned: Mapping[str, Any] | None = None,
+) -> Lesson:
+    """The training that a config describes; `learned` is the state of an earlier adversary.
 
     Raises:
         LossError: no such loss, or a file of VGG19 weights that is not the one.
@@ -108,7 +113,7 @@ def lesson(config: DistillConfig, student: Network, teacher: Network, **changes:
     adversarial = weights.get(adversary.NAME, 0.0)
     plain = {n: w for n, w in weights.items() if n not in features.LOSSES and n != adversary.NAME}
     options = _options(config.loss_options, wanted=any(name in plain for name in PERCEPTUAL))
-    settings = dataclasses.replace(base.settings(), losses=plain, loss_options=options, **changes)
+    settings = dataclasses.replace(base.settings(), losses=plain, loss_options=options)
     methods: list[Method] = []
     if inside:
         bodies = student.body, teacher.body
@@ -116,7 +121,7 @@ def lesson(config: DistillConfig, student: Network, teacher: Network, **changes:
         methods.append(Inside(teacher, found, inside))
     if adversarial:
         pace = partial(_scaled, settings, config.gan.lr)
-        methods.append(Adversary(config.gan.settings(adversarial, config.betas), pace))
+        methods.append(Adversary(config.gan.settings(adversarial, config.betas), pace, learned))
     return Lesson(settings, tuple(methods), notes)
 
 
