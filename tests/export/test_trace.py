@@ -58,3 +58,50 @@ def test_experts_that_the_image_chooses_are_traced_as_they_are_trained() -> None
     x = torch.rand(1, 3, 20, 24)
     with torch.no_grad():
         assert (standard(net)(x) - net(x)).abs().max() < 1e-6
+
+
+class Windowed(nn.Module):
+    """Pads to whole windows as transformers do, by a number that depends on the size; one size is known to it."""
+
+    window_size = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.conv.input_resolution = (64, 64)  # type: ignore[assignment]
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        below, right = (-height % 4, -width % 4)
+        if below or right:
+            x = nn.functional.pad(x, (0, right, 0, below), "reflect")
+        if self.conv.input_resolution == x.shape[2:]:
+            return self.conv(x)[:, :, :height, :width] * 1.0
+        return self.conv(x)[:, :, :height, :width]
+
+
+@pytest.mark.parametrize("size", [(19, 31), (64, 64), (16, 24)])
+def test_windows_are_padded_to_beforehand(size: tuple[int, int]) -> None:
+    net = network(Windowed(), scale=1)
+    traced, exported = program(net, Request())
+    assert exported.size is None
+    x = torch.rand(1, 3, *size)
+    with torch.no_grad():
+        assert torch.equal(traced.module()(x), net(x))
+
+
+class Shifting(Windowed):
+    """Pads at the other side, so that padding beforehand gives another image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        x = nn.functional.pad(x, (-width % 4, 0, -height % 4, 0), "reflect")
+        return self.conv(x)[:, :, -height:, -width:]
+
+
+def test_what_padding_beforehand_would_change_is_not_padded() -> None:
+    net = network(Shifting(), scale=1)
+    traced, exported = program(net, Request())
+    x = torch.rand(1, 3, *(exported.size or (19, 31)))
+    with torch.no_grad():
+        assert torch.equal(traced.module()(x), net(x))

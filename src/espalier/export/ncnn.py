@@ -73,7 +73,12 @@ def _converted(module: Standard, network: Network, param: Path, request: Request
             except NetworkError as error:
                 note = f"{ALONE}; its size could not be left open ({error})"
         fixed = adapter.fitting(*OPEN)
-    _convert(module, param, [fixed], half=request.half)
+    try:
+        _convert(module, param, [fixed], half=request.half)
+    except NetworkError as error:
+        raise NetworkError(
+            f"{network.name} cannot be exported: {error}; try --to onnx or openvino"
+        ) from error
     return Exported(fixed, note)
 
 

@@ -21,7 +21,10 @@ class Standard(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         network = self.network
-        return network.decode(network.body(network.feed(x, enlarge, padded)), x)
+        native = network.body(network.feed(x, enlarge, padded))
+        if network.adapter.multiple_of > 1:
+            native = _cropped(native, x.shape[2] * network.scale, x.shape[3] * network.scale)
+        return network.decode(native, x)
 
 
 def padded(x: Tensor, adapter: Adapter) -> Tensor:
@@ -35,3 +38,10 @@ def _reflected(x: Tensor, dim: int, length: int) -> Tensor:
     last = x.shape[dim] - 1
     place = torch.arange(length, device=x.device)
     return x.index_select(dim, (last - (last - place).abs()).clamp(min=0))
+
+
+def _cropped(native: Tensor | tuple[Tensor, ...], height: int, width: int) -> Tensor:
+    """A copy: whether a view is contiguous would depend on the size."""
+    image = native[0] if isinstance(native, tuple | list) else native
+    rows, columns = (torch.arange(length, device=image.device) for length in (height, width))
+    return image.index_select(2, rows).index_select(3, columns)

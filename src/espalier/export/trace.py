@@ -1,7 +1,10 @@
 """torch.export of a network: any height, width and batch where the network allows it, else one size."""
 
+import contextlib
 import copy
+import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,12 +14,12 @@ from torch.export import Dim, ExportedProgram
 from espalier.errors import NetworkError
 from espalier.export.standard import Standard
 from espalier.export.target import Exported, Request
-from espalier.networks.network import Adapter, Network
+from espalier.networks.network import Network
 
 OPEN = (72, 88)
 """A size to trace with: unequal, and no square or window that networks are built for."""
-OTHER = (33, 50)
-"""A size that what was traced must take, too."""
+OTHERS = ((33, 50), (64, 61))
+"""Sizes that what was traced must take, too; 64 is what many transformers are built for."""
 ROUTED = ("MoELayer",)
 """Layers that at rest run only the experts that the image asks for, which is a branch on numbers; the way they are
 trained runs all and multiplies the others by zero."""
@@ -42,14 +45,36 @@ def program(network: Network, request: Request) -> tuple[ExportedProgram, Export
     if request.fixed is not None:
         return _fixed(module, request.fixed, request.half), Exported(request.fixed)
     try:
-        return _open(module, network.adapter, request.half)
+        windowed = _windowed(network, request.half)
+        if windowed is not None:
+            with contextlib.suppress(Exception):
+                return _open(windowed, module, request.half)
+        return _open(module, module, request.half)
     except Exception as error:  # whatever torch's tracer meets in foreign code
         size = network.adapter.fitting(*OPEN)
         note = f"its size could not be left open ({_first_line(error)})"
         return _fixed(module, size, request.half), Exported(size, note)
 
 
-def _open(module: Standard, adapter: Adapter, half: bool) -> tuple[ExportedProgram, Exported]:
+def _windowed(network: Network, half: bool) -> Standard | None:
+    """Padded to whole windows beforehand, since how a network pads to them itself depends on the size.
+
+    Masks that are made for one size are made anew for every size. None where there are no windows.
+    """
+    sizes = [getattr(layer, "window_size", None) for layer in network.body.modules()]
+    step = math.lcm(network.adapter.multiple_of, *(size for size in sizes if isinstance(size, int) and size))
+    if step == network.adapter.multiple_of and not any(sizes):
+        return None
+    module = standard(network, half)
+    module.network.adapter = replace(network.adapter, multiple_of=step)
+    for layer in module.modules():
+        if hasattr(layer, "input_resolution"):
+            layer.input_resolution = None  # type: ignore[assignment]
+    return module
+
+
+def _open(module: Standard, reference: Standard, half: bool) -> tuple[ExportedProgram, Exported]:
+    adapter = module.network.adapter
     if adapter.square:
         raise NetworkError("height and width must be equal")
     height, width = adapter.fitting(*OPEN)
@@ -57,18 +82,23 @@ def _open(module: Standard, adapter: Adapter, half: bool) -> tuple[ExportedProgr
     edges = {2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     try:
         traced = _traced(module, _example(2, height, width, half), ({0: Dim.DYNAMIC, **edges},))
-        _run(traced, _example(1, *OTHER, half))
+        _compare(traced, reference, half)
         return traced, Exported(None)
     except Exception:
         traced = _traced(module, _example(1, height, width, half), (edges,))
-        _run(traced, _example(1, *OTHER, half))
+        _compare(traced, reference, half)
         return traced, Exported(None, "it takes one image at a time")
 
 
-def _run(traced: ExportedProgram, x: Tensor) -> None:
+def _compare(traced: ExportedProgram, reference: Standard, half: bool) -> None:
     """Fail where tracing has quietly fixed more than it tells."""
-    with torch.no_grad():
-        traced.module()(x)
+    for size in OTHERS:
+        x = _example(1, *size, half)
+        with torch.no_grad():
+            expected, found = reference(x.clone()), traced.module()(x)
+        scale = float(expected.abs().max())
+        if not bool((found - expected).abs().max() <= (2e-2 if half else 1e-3) * scale):
+            raise NetworkError("at another size it differs from torch")
 
 
 def _fixed(module: Standard, size: tuple[int, int], half: bool) -> ExportedProgram:

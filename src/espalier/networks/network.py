@@ -52,7 +52,8 @@ class Adapter:
     def fitting(self, height: int, width: int) -> tuple[int, int]:
         """The least height and width, these or above, that the network takes."""
         step = self.multiple_of
-        tall, wide = (-(-max(edge, self.minimum) // step) * step for edge in (height, width))
+        # no division of negative numbers: ONNX rounds it towards zero
+        tall, wide = ((max(edge, self.minimum) + step - 1) // step * step for edge in (height, width))
         return (max(tall, wide), max(tall, wide)) if self.square else (tall, wide)
 
 
