@@ -1,31 +1,42 @@
-"""Calibrated pruning of published networks without training, beside magnitude and uniform allocation.
+"""Calibrated pruning of published networks without training, beside magnitude, equal shares and Torch-Pruning.
 
-python benchmarks/calibrated.py --data ../shared/data --networks RNet IMDN_x4 --budgets 0.75 0.5 0.25
-Every cell is written to benchmarks/results/calibrated.json as soon as it is measured; cells already there are kept.
+python benchmarks/calibrated.py --networks RNet IMDN_x4 --budgets 0.75 0.5 0.25 --sets Set5 Set14 BSD100
+python benchmarks/calibrated.py --networks RNet --budgets 0.5 --ways calibrated --images 8 --source drawings --seed 1
+
+A row is written to benchmarks/results/calibrated.json as soon as it is measured; what is there already is kept, and
+the networks lie in runs/calibrated, so that further sets need no new pruning. benchmarks/calibrated_tables.py makes
+docs/calibrated.md of the rows.
 """
 
 import argparse
 import json
 import resource
 import time
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from drawings import drawings
+from rival import cut_by_torch_pruning
 
-from espalier import allocation, calibration, evaluation, importance
+from espalier import allocation, evaluation, importance
 from espalier.allocation import Budget
 from espalier.costs import count
-from espalier.data import pack
+from espalier.data import PackedImages, pack
 from espalier.files import write_text
 from espalier.methods import calibrated
 from espalier.methods.job import Job, cut
+from espalier.networks import file
 from espalier.networks.load import load
 from espalier.networks.network import Network
 from espalier.networks.prepare import prepare
 from espalier.recipes.inspect import trace
 
-RESULTS = Path(__file__).parent / "results" / "calibrated.json"
+ROOT = Path(__file__).parent
+RESULTS, KEPT = ROOT / "results" / "calibrated.json", ROOT.parent / "runs" / "calibrated"
 NETWORKS = {
     "RNet": ("RNet-EDSRlike/rnet_x4.pth", 4),
     "IMDN_x2": ("IMDN/IMDN_x2.pth", 2),
@@ -40,20 +51,32 @@ NETWORKS = {
     "SPAN": ("SPAN/team00_SPAN.pth", 4),
     "SRVGG": ("SRVGG/realesr-animevideov3.pth", 4),
 }
-WAYS = ("calibrated", "calibrated, uniform", "magnitude")
+WAYS = ("calibrated", "equal shares", "magnitude", "torch-pruning")
+KEY = ("network", "budget", "way", "images", "source", "seed")
 
 
-def pruned(
-    way: str, job: Job, material: calibrated.Material, found: calibration.Statistics | None
-) -> Network:
-    """The network cut to the budget; the time of the statistics is not in it."""
-    if way == "magnitude":
-        scores = importance.scores("l2", job.network.body, job.channels.prunable)
-        kept = allocation.allocate(job.channels, scores, job.budget, by="uniform", cost=job.cost)
-        return cut(job.network, job.channels.plan(kept))
-    assert found is not None
-    curves = calibration.damages(job.network.body, job.channels.prunable, found)
-    return calibrated.refitted(job, curves, job.network.encode(material.fitted), found.records)
+def dense_network(name: str, data: Path) -> Network:
+    path, scale = NETWORKS[name]
+    return prepare(load(data / "weights" / path, scale=scale)).eval()
+
+
+def material(options: argparse.Namespace, scale: int) -> PackedImages:
+    """The images to calibrate on."""
+    if options.source == "drawings":
+        images = pack(drawings(KEPT / "drawings", 128), scale)
+    else:
+        images = pack(options.data / "sets" / "BSDS500" / "train", scale)
+    return images.take(np.linspace(0, len(images) - 1, options.images).astype(int).tolist())
+
+
+def pruned(way: str, job: Job) -> Network:
+    if way == "calibrated":
+        return calibrated.prune(job)
+    if way == "torch-pruning":
+        return cut_by_torch_pruning(job.network, job.budget.value)
+    scores = importance.scores("l2", job.network.body, job.channels.prunable)
+    kept = allocation.allocate(job.channels, scores, job.budget, by="uniform", cost=job.cost)
+    return cut(job.network, job.channels.plan(kept))
 
 
 def measured(network: Network, data: Path, sets: list[str]) -> dict[str, float]:
@@ -62,61 +85,116 @@ def measured(network: Network, data: Path, sets: list[str]) -> dict[str, float]:
     }
 
 
-def rows_of(name: str, options: argparse.Namespace, done: set[tuple]) -> None:
-    wanted = [(b, w) for b in options.budgets for w in options.ways if (name, b, w) not in done]
+def rows_of(name: str, options: argparse.Namespace) -> None:
+    wanted = [
+        key
+        for budget in options.budgets
+        for way in options.ways
+        if lacks(found(key := key_of(name, budget, way, options)), options.sets)
+    ]
     if not wanted:
         return
-    path, scale = NETWORKS[name]
-    network = prepare(load(options.data / "weights" / path, scale=scale)).eval()
-    images = pack(options.data / "sets" / "BSDS500" / "train", scale)
-    images = images.take(np.linspace(0, len(images) - 1, options.images).astype(int).tolist())
-    material, dense = calibrated.patches(images, options.seed), count(network)
-    channels = trace(network)
+    network = dense_network(name, options.data)
+    whole = dense_row(name, network, options)
+    channels, dense = trace(network), count(network)
     model = channels.cost.at_size({layer.name: layer.macs for layer in dense.layers})
-    start = time.perf_counter()
-    found = calibration.observe(network.body, network.encode(material.fitted), channels.prunable)
-    observing = time.perf_counter() - start
-    whole = measured(network, options.data, options.sets)
-    for budget, way in wanted:
-        by = "uniform" if way.endswith("uniform") else "damage"
-        parsed = Budget.parse(f"macs={budget}")
-        job = Job(network, channels, model, parsed, "l2", by, 1, (), images=images, seed=options.seed)
-        start = time.perf_counter()
-        smaller = pruned(way, job, material, found)
-        seconds = time.perf_counter() - start + (observing if way != "magnitude" else 0)
-        cost = count(smaller)
-        write({
-            "network": name, "budget": budget, "way": way, "dense": whole,
-            "psnr": measured(smaller, options.data, options.sets), "macs": cost.macs / dense.macs,
-            "params": cost.params / dense.params, "share": channels.share, "images": options.images,
-            "seed": options.seed, "seconds": round(seconds, 1), "threads": torch.get_num_threads(),
-            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        })  # fmt: skip
+    images = material(options, network.scale)
+    for key in wanted:
+        budget = Budget.parse(f"macs={key['budget']}")
+        by = "uniform" if key["way"] == "equal shares" else calibrated.ALLOCATION
+        job = Job(network, channels, model, budget, "l2", by, 1, (), images=images, seed=options.seed)
+        write(key | {"dense": whole} | cell(key, job, options))
 
 
-def rows() -> list[dict]:
+def cell(key: Mapping[str, Any], job: Job, options: argparse.Namespace) -> dict[str, Any]:
+    """What is measured of one network: taken from its file, or pruned now."""
+    before = found(key) or {}
+    place = KEPT / ("-".join(str(key[k]).replace(" ", "_") for k in KEY) + ".safetensors")
+    missing = [name for name in options.sets if name not in before.get("psnr", {})]
+    start, seconds = time.process_time(), before.get("cpu_seconds")
+    try:
+        if place.exists():
+            smaller = load(place)
+        else:
+            way = "calibrated" if key["way"] == "equal shares" else key["way"]
+            smaller = pruned(way, job)
+            seconds = round(time.process_time() - start, 1)
+            if key["way"] != "torch-pruning":
+                place.parent.mkdir(parents=True, exist_ok=True)
+                file.save(smaller, place)
+        cost, dense = count(smaller), count(job.network)
+        psnr = before.get("psnr", {}) | measured(smaller, options.data, missing)
+    except Exception as error:  # a third party's code on a third party's network
+        if key["way"] != "torch-pruning":
+            raise
+        return {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"}
+    return {
+        "psnr": psnr,
+        "macs": cost.macs / dense.macs,
+        "params": cost.params / dense.params,
+        "share": job.channels.share,
+        "cpu_seconds": seconds,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def dense_row(name: str, network: Network, options: argparse.Namespace) -> dict[str, float]:
+    """PSNR of the dense network on every set asked for so far."""
+    known: dict[str, float] = {}
+    for row in rows():
+        if row["network"] == name:
+            known |= row["dense"]
+    return known | measured(network, options.data, [s for s in options.sets if s not in known])
+
+
+def key_of(name: str, budget: float, way: str, options: argparse.Namespace) -> dict[str, Any]:
+    given = (name, budget, way, options.images, options.source, options.seed)
+    return dict(zip(KEY, given, strict=True))
+
+
+def found(key: Mapping[str, Any]) -> dict[str, Any] | None:
+    return next((row for row in rows() if all(row[k] == key[k] for k in KEY)), None)
+
+
+def lacks(row: Mapping[str, Any] | None, sets: list[str]) -> bool:
+    return row is None or ("failed" not in row and any(name not in row["psnr"] for name in sets))
+
+
+def rows() -> list[dict[str, Any]]:
     return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
 
 
-def write(row: dict) -> None:
-    print({k: row[k] for k in ("network", "budget", "way", "dense", "psnr", "macs", "seconds")}, flush=True)
-    write_text(RESULTS, json.dumps([*rows(), row], indent=1) + "\n")
+def write(row: dict[str, Any]) -> None:
+    shown = {
+        k: row[k]
+        for k in (*KEY[:3], "dense", "psnr", "macs", "cpu_seconds", "peak_mib", "failed")
+        if k in row
+    }
+    print(shown, flush=True)
+    others = [r for r in rows() if any(r[k] != row[k] for k in KEY)]
+    write_text(RESULTS, json.dumps([*others, row], indent=1) + "\n")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=ROOT.parent.parent / "shared" / "data")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--budgets", nargs="+", type=float, default=[0.75, 0.5, 0.25])
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--sets", nargs="+", default=["Set5"])
+    parser.add_argument("--source", default="photographs", choices=["photographs", "drawings"])
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    warnings.simplefilter("ignore")
     for name in options.networks:
-        rows_of(name, options, {(r["network"], r["budget"], r["way"]) for r in rows()})
+        rows_of(name, options)
 
 
 if __name__ == "__main__":

@@ -37,8 +37,9 @@ class Record:
 class Recorder(Watcher):
     """Gathers a record for each layer, with the moments of its inputs for `readers`."""
 
-    def __init__(self, network: nn.Module, readers: Collection[str] = ()) -> None:
+    def __init__(self, network: nn.Module, readers: Collection[str] = (), rows: int = SAMPLE) -> None:
         super().__init__(network)
+        self.rows = rows
         self.records: dict[str, Record] = {}
         self.readers = readers
         self.fresh: dict[int, tuple[Tensor, str, Layer]] = {}
@@ -47,7 +48,7 @@ class Recorder(Watcher):
         if name in self.records:
             self.records[name].calls += 1
             return
-        where = places(layer, output, SAMPLE, zlib.crc32(name.encode()))
+        where = places(layer, output, self.rows, zlib.crc32(name.encode()))
         values = output_rows(layer, output, where)
         moments = _moments(input_rows(layer, x, output, where)) if name in self.readers else None
         self.records[name] = Record(where, values, output.numel() // values.shape[1], moments)
@@ -75,13 +76,16 @@ def _moments(rows: Tensor) -> Tensor:
     return torch.stack([product(part, part) / len(part) for part in rows.unbind(1)])
 
 
-def record(network: nn.Module, inputs: Tensor, readers: Collection[str] = ()) -> dict[str, Record]:
+def record(
+    network: nn.Module, inputs: Tensor, readers: Collection[str] = (), *, rows: int = SAMPLE
+) -> dict[str, Record]:
     """Run the dense network once; layer name -> what it gave.
 
     Args:
         readers: layers whose inputs' second moments are wanted.
+        rows: positions at which each layer is sampled.
     """
-    recorder = Recorder(network, readers)
+    recorder = Recorder(network, readers, rows)
     with torch.no_grad():
         recorder.run(inputs)
     return recorder.records

@@ -62,6 +62,11 @@ def untrained(network: Network, phase: Phase, method: protocol.Method) -> None:
     )
 
 
+def untold(line: str) -> None:
+    """Stands where nobody watches."""
+    del line
+
+
 def unmeasured(network: nn.Module) -> float:
     """Stands where there is nothing to measure on."""
     del network
@@ -91,6 +96,8 @@ class Job:
     train: Train = untrained
     score: Callable[[nn.Module], float] = unmeasured
     """Mean PSNR on a few images that are not trained on."""
+    tell: Callable[[str], None] = untold
+    """Shows what is being done, and the quality so far."""
 
 
 Method = Callable[[Job], Network]

@@ -45,6 +45,21 @@ def counting(what: str, total: int | None = None) -> Iterator[Callable[[int, int
         yield told
 
 
+@contextlib.contextmanager
+def telling() -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what is being done, from the first line told; other displays may run until then."""
+    console = Console(stderr=True)
+    with contextlib.ExitStack() as shown:
+        status = console.status("")
+
+        def tell(line: str) -> None:
+            if console.is_terminal:
+                status.update(escape(line))
+                shown.enter_context(status)  # starting twice does nothing
+
+        yield tell
+
+
 def say(line: str) -> None:
     """One line of progress."""
     Console(stderr=True, highlight=False, markup=False).print(line)

@@ -28,9 +28,11 @@ from espalier.methods.job import (
 from espalier.networks.family import widths
 from espalier.networks.network import Network
 from espalier.plan import PrunePlan
+from espalier.recipes.console import telling
 from espalier.recipes.family import rejoin
 from espalier.recipes.inspect import trace
 from espalier.recipes.timing import check_runtime, cost_model
+from espalier.sparsity import apply_
 
 ROUND_FOR_TIME = 8
 """Channels of which multiples are kept under a latency budget: hardware runs 33 channels no faster than 40."""
@@ -108,7 +110,9 @@ def prune(dense: Network, request: Request, images: PackedImages, training: Trai
         train=training.train,
         score=training.score,
     )
-    pruned = method(request.method)(job)
+    with telling() as tell:
+        pruned = method(request.method)(dataclasses.replace(job, tell=tell))
+    apply_(pruned, pruned.masks)  # a sparse network whose channels were cut and refitted stays sparse
     if len(pruned.plans) == len(dense.plans):
         return Pruned(pruned, None)
     achieved = count(pruned)

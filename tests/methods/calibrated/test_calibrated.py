@@ -1,5 +1,6 @@
 """The method on tiny networks of every kind."""
 
+import sys
 from functools import cache
 
 import numpy as np
@@ -15,6 +16,7 @@ from espalier.costs import count
 from espalier.data import PackedImages
 from espalier.errors import ImageError, PlanError
 from espalier.methods import calibrated
+from espalier.methods.calibrated import material
 from espalier.methods.job import Job, cut
 from espalier.networks.network import Base, Network
 from tests import zoo
@@ -45,9 +47,9 @@ def images(scale: int, count: int = 6, side: int = 40) -> PackedImages:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer patches than in earnest."""
-    monkeypatch.setattr(calibrated, "PATCHES", 8)
-    monkeypatch.setattr(calibrated, "HELD", 4)
-    monkeypatch.setattr(calibrated, "SIZE", 24)
+    monkeypatch.setattr(material, "PATCHES", 8)
+    monkeypatch.setattr(material, "HELD", 4)
+    monkeypatch.setattr(material, "SIZE", 24)
 
 
 def job(name: str, budget: str = "macs=0.6", **changed: object) -> Job:
@@ -169,3 +171,31 @@ def test_a_trunk_channel_costs_what_all_its_readers_lose() -> None:
     whole = calibration.damages(network.body, [trunk], found)[trunk.name].damage[-1]
     parts = [calibration.eliminate(r).damage[-1] for r in readers if r]
     assert whole == pytest.approx(sum(parts), rel=1e-6)
+
+
+def test_it_tells_what_it_does_and_how_near_it_is() -> None:
+    told: list[str] = []
+    calibrated.prune(job("edsr", tell=told.append))
+    assert told[0].startswith("looking for")
+    assert sum("way" in line for line in told) == 3
+    assert "dB from the dense network's images" in told[-1]
+
+
+@pytest.mark.parametrize("where", ["calibration.observe", "calibration.refit.refit_", "calibration.record"])
+def test_an_interruption_leaves_the_dense_network_whole(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = job("edsr")
+    before = {k: v.clone() for k, v in wanted.network.state_dict().items()}
+    whole = calibrated.prune(wanted).state_dict()
+    place = sys.modules["espalier.calibration.refit"] if "refit_" in where else calibration
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place, where.rpartition(".")[2], interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            calibrated.prune(wanted)
+    assert all(torch.equal(v, before[k]) for k, v in wanted.network.state_dict().items())
+    assert not any(m._forward_hooks or m._backward_hooks for m in wanted.network.modules())
+    again = calibrated.prune(wanted).state_dict()
+    assert all(torch.equal(v, again[k]) for k, v in whole.items())

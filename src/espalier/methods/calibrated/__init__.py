@@ -1,19 +1,18 @@
 """One-shot pruning by what the loss of channels costs the image; what remains is refitted by least squares."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from espalier import calibration
-from espalier.allocation import allocate
+from espalier.allocation import allocate, units
 from espalier.calibration import Elimination, Record
 from espalier.calibration.layers import input_axis, is_layer
-from espalier.data import PackedImages, Patches
-from espalier.errors import ImageError
+from espalier.methods.calibrated.material import Material, affordable_rows, patches, small
 from espalier.methods.calibrated.prices import prices
 from espalier.methods.job import Job, cut
 from espalier.networks.network import Network
@@ -21,16 +20,8 @@ from espalier.plan import PrunePlan
 
 ALLOCATION = "damage"
 """The strategy of `espalier.allocation` that suits this method's scores."""
-PATCHES, HELD, SIZE = 32, 8, 48
-"""LR patches to calibrate on, more to choose by, and their height and width."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """LR patches, RGB in 0..1."""
-
-    fitted: Tensor
-    held: Tensor
+PROBES = 8
+"""Patches through which gradients are taken."""
 
 
 def prune(job: Job) -> Network:
@@ -40,18 +31,64 @@ def prune(job: Job) -> Network:
         PlanError: nothing can be pruned, or the budget cannot be met.
         ImageError: there is no image to calibrate on.
     """
-    network = job.network
-    device = next(network.parameters()).device
+    device = next(job.network.parameters()).device
     material = patches(job.images, job.seed, device)
-    inputs = network.encode(material.fitted)
-    found = calibration.observe(network.body, inputs, job.channels.prunable)
-    curves = calibration.damages(network.body, job.channels.prunable, found)
-    alone = calibration.losses(network.body, job.channels.prunable, found)
-    candidates = [(job, curves), (job, alone)]
+    job.tell("looking for channels that may be turned")
+    job = dataclasses.replace(job, network=turned(job, material))
+    job.tell("watching the dense network")
+    inputs = job.network.encode(material.drafted)
+    found = calibration.observe(job.network.body, inputs, job.channels.prunable, probes=PROBES)
+    best = drafted(job, material, found)
+    return finished(job, best, material)
+
+
+def turned(job: Job, material: Material) -> Network:
+    """A copy whose linear groups stand in the basis in which their first channels matter least; the same image."""
+    network = job.network
+    groups = [group for unit in units(job.channels.groups, job.protect) for group in unit.groups]
+    linear = calibration.linear_groups(network.body, groups, network.encode(small(material.drafted)))
+    if not linear or network.masks:  # the zeros of a sparse network would be lost
+        return network
+    network = copy.deepcopy(network)
+    inputs = network.encode(material.drafted[::2])
+    found = calibration.observe(
+        network.body, inputs, linear, probes=PROBES // 2, rows=calibration.SAMPLE // 2
+    )
+    calibration.turn_(network.body, linear, found)
+    return network
+
+
+def drafted(job: Job, material: Material, found: calibration.Statistics) -> Network:
+    """Cut and refitted on the fewer patches in each of a few ways; the one that is nearest on held-out patches."""
+    groups = job.channels.prunable
+    job.tell("weighing channels")
+    curves = calibration.damages(job.network.body, groups, found)
+    ways = {"damage": (job, curves)}
     if job.allocation == ALLOCATION:
-        candidates.insert(1, (dataclasses.replace(job, allocation="uniform"), curves))
-    tried = (refitted(wish, curve, inputs, found.records) for wish, curve in candidates)
-    return min(tried, key=lambda candidate: difference(candidate, network, material.held))
+        ways["equal shares"] = (dataclasses.replace(job, allocation="uniform"), curves)
+    ways["each channel alone"] = (job, calibration.losses(job.network.body, groups, found))
+    inputs = job.network.encode(material.drafted)
+    best, least, told = None, float("inf"), ""
+    for number, (name, (wish, curve)) in enumerate(ways.items(), start=1):
+        job.tell(f"refitting, way {number} of {len(ways)} ({name}){told}")
+        network = refitted(wish, curve, inputs, found.records)
+        error = difference(network, job.network, material.held)
+        if best is None or error < least:
+            best, least = network, error
+        told = f"; so far {decibels(least):.2f} dB from the dense network's images"
+    assert best is not None
+    return best
+
+
+def finished(job: Job, draft: Network, material: Material) -> Network:
+    """The same channels refitted on all patches, at as many positions as memory allows; the draft if it is nearer."""
+    before = difference(draft, job.network, material.held)
+    job.tell(f"refitting on all patches; so far {decibels(before):.2f} dB from the dense network's images")
+    rows = affordable_rows(job.network.body)
+    inputs = job.network.encode(material.fitted)
+    records = calibration.record(job.network.body, inputs, rows=rows)
+    network = refit_to(job.network, draft.plans[-1], inputs, records)
+    return network if difference(network, job.network, material.held) < before else draft
 
 
 def refitted(
@@ -67,9 +104,13 @@ def refitted(
         protect=job.protect,
         cost=job.cost,
     )
-    plan = job.channels.plan(kept)
-    pruned = cut(job.network, plan)
-    calibration.refit(pruned.body, inputs, records, outputs_of(plan, job.network.body))
+    return refit_to(job.network, job.channels.plan(kept), inputs, records)
+
+
+def refit_to(network: Network, plan: PrunePlan, inputs: Tensor, records: Mapping[str, Record]) -> Network:
+    """The network cut by a plan, every layer refitted to what the dense one gave."""
+    pruned = cut(network, plan)
+    calibration.refit(pruned.body, inputs, records, outputs_of(plan, network.body))
     return pruned
 
 
@@ -84,22 +125,13 @@ def outputs_of(plan: PrunePlan, body: nn.Module) -> dict[str, Tensor]:
     return kept
 
 
-def patches(images: PackedImages, seed: int, device: torch.device | str = "cpu") -> Material:
-    """Patches drawn from all images, smaller where the images are.
-
-    Raises:
-        ImageError: there are no images.
-    """
-    if not len(images):
-        raise ImageError("there is no image to calibrate on; give some with --data")
-    size = min(SIZE, int(np.min(images.places[:, 4:6], axis=1).max()))
-    drawn, _ = Patches(images, size, seed=seed).batch(0, 0, PATCHES + HELD)
-    drawn = drawn.to(device)
-    return Material(drawn[:PATCHES], drawn[PATCHES:])
-
-
 def difference(network: Network, dense: Network, x: Tensor) -> float:
     """Mean square difference between two networks' images; infinite where one is not a number."""
     with torch.no_grad():
         error = float((network(x) - dense(x)).square().mean())
     return error if np.isfinite(error) else float("inf")
+
+
+def decibels(error: float) -> float:
+    """A mean square difference of images in 0..1 as PSNR."""
+    return -10 * float(np.log10(max(error, 1e-12)))
