@@ -24,6 +24,10 @@ def test_json_holds_network_scale_images_mean_and_cost(photos: Path, capsys) -> 
     assert result["bicubic"]["psnr"] > 20
 
 
+def test_cost_is_counted_for_the_input_that_was_asked_for(photos: Path, capsys) -> None:
+    assert told(capsys, photos, size="964x540")["cost"]["input_size"] == [540, 964]
+
+
 def test_rgb_is_another_number(photos: Path, capsys) -> None:
     assert told(capsys, photos)["y"] is True
     assert told(capsys, photos, y=False)["y"] is False

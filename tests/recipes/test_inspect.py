@@ -29,6 +29,11 @@ def test_json_tells_groups_statuses_and_cost(capsys) -> None:
     assert all(group["reason"] for group in pinned)
 
 
+def test_cost_is_counted_for_the_input_that_was_asked_for(capsys) -> None:
+    inspect.command(TINY, json=True, prove=False, size="964x540")
+    assert json.loads(capsys.readouterr().out)["cost"]["input_size"] == [540, 964]
+
+
 def test_tables_name_every_group(capsys) -> None:
     inspect.command(TINY)
     shown = capsys.readouterr().out

@@ -24,6 +24,7 @@ def command(
     y: Annotated[bool, Parameter(name="--y", negative="--rgb")] = True,
     self_ensemble: bool = False,
     tile: int | None = None,
+    size: str | None = None,
     timing: bool = True,
     json: bool = False,
 ) -> None:
@@ -45,14 +46,17 @@ def command(
         Average over the eight flips and turns of each image.
     tile
         Cut images into parts of this many low-resolution pixels; by default only where memory asks for it.
+    size
+        Input for which cost is counted, width x height as 964x540; by default that of a 1280 x 720 output.
     timing
         Also measure time and memory.
     json
         Print JSON instead of tables.
     """
+    counted = measure.lr_size(size)
     loaded = load(network, scale=scale)
     found = measure.quality({"network": loaded}, data, y=y, lr=lr, ensemble=self_ensemble, tile=tile)
-    cost = measure.costs({"network": loaded}, timed=timing)
+    cost = measure.costs({"network": loaded}, timed=timing, at=counted)
     if json:
         print(json_format.dumps(describe(loaded.name, found, cost), indent=1))
     else:

@@ -15,6 +15,7 @@ from espalier.channels import ChannelGroup, Channels
 from espalier.costs import Cost, count
 from espalier.networks.network import Network
 from espalier.recipes.console import output, waiting
+from espalier.recipes.measure import lr_size
 from espalier.recipes.opening import opened
 
 EXAMPLE = (24, 32)
@@ -23,7 +24,14 @@ EXAMPLE = (24, 32)
 STYLES = {"exact": "green", "normalised": "cyan", "rigid": "yellow", "pinned": "dim", "unproven": "magenta"}
 
 
-def command(network: str, *, scale: int | None = None, prove: bool = True, json: bool = False) -> None:
+def command(
+    network: str,
+    *,
+    scale: int | None = None,
+    size: str | None = None,
+    prove: bool = True,
+    json: bool = False,
+) -> None:
     """Show which channels of a network can be pruned, and what it costs.
 
     Parameters
@@ -32,15 +40,18 @@ def command(network: str, *, scale: int | None = None, prove: bool = True, json:
         A checkpoint file, a constructor such as "edsr(scale=2, blocks=16)", or "package.module:factory".
     scale
         For networks of several scales: the one wanted.
+    size
+        Input for which cost is counted, width x height as 964x540; by default that of a 1280 x 720 output.
     prove
         Cut and compare every group; without it, groups are only traced.
     json
         Print JSON instead of tables.
     """
+    counted = lr_size(size)
     loaded = opened(network, scale)
     with waiting("tracing and proving" if prove else "tracing"):
         found = trace(loaded, prove=prove)
-        cost = count(loaded)
+        cost = count(loaded, counted)
     if json:
         print(json_format.dumps(describe(loaded, found, cost), indent=1))
     else:

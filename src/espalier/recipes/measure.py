@@ -1,11 +1,13 @@
 """Quality and cost of networks, as evaluation and compression report them."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from espalier.costs import Cost, count, latency, memory
 from espalier.data import PackedImages
+from espalier.errors import EspalierError
 from espalier.evaluation import Evaluation, ImageQuality, compare, image_quality
 from espalier.evaluation.upscale import Upscaler, bicubic, by_network
 from espalier.networks.network import Network
@@ -46,9 +48,29 @@ def quality(
         )
 
 
-def costs(networks: Mapping[str, Network], *, timed: bool = True) -> dict[str, Any]:
-    """Exact counts at 1280 x 720 output, and time and memory where `timed`, as `cost.json` holds them."""
-    counts = {name: count(network) for name, network in networks.items()}
+def lr_size(text: str | None) -> tuple[int, int] | None:
+    """Height and width from "964x540" (width x height); None stays None.
+
+    Raises:
+        EspalierError: the text is no size.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*([1-9]\d*)\s*[x×]\s*([1-9]\d*)\s*", text)
+    if found is None:
+        raise EspalierError(f"--size is {text!r}; expected width x height of the input in pixels, as 964x540")
+    return int(found[2]), int(found[1])
+
+
+def costs(
+    networks: Mapping[str, Network], *, timed: bool = True, at: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """Exact counts, and time and memory where `timed`, as `cost.json` holds them.
+
+    Args:
+        at: height and width of the input that is counted for; by default that of a 1280 x 720 output.
+    """
+    counts = {name: count(network, at) for name, network in networks.items()}
     first = next(iter(counts.values()))
     result: dict[str, Any] = {"input_size": list(first.input_size)}
     rows = {name: cost.to_dict() for name, cost in counts.items()}

@@ -1,0 +1,63 @@
+"""Ours: calibrated choice and refit in rounds; in between, distillation under a penalty that grows on weak channels."""
+
+import copy
+from dataclasses import replace
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from espalier.methods import calibrated
+from espalier.methods.growing import Gradient, Growing
+from espalier.methods.job import Job, Phase
+from espalier.methods.learning import growing_with_lag
+from espalier.methods.pace import UNIT
+from espalier.methods.places import filters
+from espalier.methods.rounds import budget_after, dense_state, narrowed
+from espalier.networks.network import Network
+
+ALLOCATION = calibrated.ALLOCATION
+INTERVAL = 5
+LOSSES = {"l1": 1.0, "teacher": 1.0}
+
+
+class Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    rounds: int = Field(default=2, ge=1)
+    """Times that channels are chosen, cut and refitted, the same share of the way each."""
+    steps: int = Field(default=300, ge=1)
+    """Training steps after each round but the last, which recovery follows."""
+    strength: float = Field(default=0.05, ge=0)
+    """What the penalty on a group's weakest channel grows to in a round, beside a loss on images in 0..255."""
+    lr: float | None = Field(default=None, gt=0)
+    """Learning rate of these steps; by default the run's."""
+
+
+OPTIONS = Options
+
+
+def prune(job: Job) -> Network:
+    """Cut by calibrated damage and refit, train, and again, from what training has made of the network.
+
+    The network of each round is put back into the dense one's shape, where what was cut is zero and costs nothing
+    to lose, so that one plan describes the whole.
+
+    Raises:
+        PlanError: nothing can be pruned, or the budget cannot be met.
+        ImageError: there is no image to calibrate on.
+    """
+    rounds, whole = job.options.rounds, copy.deepcopy(job.network)
+    for number in range(1, rounds):
+        pruned = calibrated.prune(replace(job, network=whole, budget=budget_after(job, number / rounds)))
+        plan = pruned.plans[-1]
+        _train(job, pruned, f"round-{number}")
+        whole.body.load_state_dict(dense_state(pruned, plan, job.network))
+    return calibrated.prune(replace(job, network=whole))
+
+
+def _train(job: Job, network: Network, name: str) -> None:
+    options = job.options
+    updates = -(-options.steps // INTERVAL)
+    rule = growing_with_lag(0.0, options.strength * UNIT / updates)
+    groups = narrowed(job.channels.prunable, network.plans[-1])
+    method = Growing(groups, rule, places=filters, press=Gradient(), interval=INTERVAL, scaled=True)
+    job.train(network, Phase(name, options.steps, LOSSES, options.lr), method)
