@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,25 @@ def test_tiles_leave_no_seams() -> None:
     whole, tiles = (upscale.enlarge_image(convolutions(tile), image).pixels for tile in (None, 32))
     difference = np.abs(whole.astype(int) - tiles.astype(int)).max()
     assert difference <= 65535 * 1e-4
+
+
+def seams(weights: Path, **changed: int) -> float:
+    """Largest difference between parts and the whole, as a share of the range; 16 bits, so that 1e-4 can be seen."""
+    photograph = read_image(weights.parents[2] / "sets" / "Set5" / "HR" / "bird.png").pixels[100:180, 60:156]
+    image = Image(photograph.astype(np.uint16) * 257)
+    found = enlarger.open_enlarger(str(weights))
+    whole = upscale.enlarge_image(with_tile(found, 96), image)
+    parts = upscale.enlarge_image(replace(with_tile(found, 32), **changed), image)
+    return np.abs(whole.pixels.astype(int) - parts.pixels.astype(int)).max() / 65535
+
+
+@pytest.mark.parametrize("weights", ["RNet-EDSRlike/rnet_x4.pth", "FSRCNN/fsrcnn_x4.pth"])
+def test_published_networks_leave_no_seams(weights: str, real_data: Path) -> None:
+    assert seams(real_data / "weights" / weights) <= 1e-4
+
+
+def test_without_overlap_there_would_be_seams(real_data: Path) -> None:
+    assert seams(real_data / "weights" / "FSRCNN" / "fsrcnn_x4.pth", overlap=0) > 1e-2
 
 
 def test_sixteen_bits_stay_sixteen() -> None:
