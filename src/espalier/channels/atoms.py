@@ -100,6 +100,16 @@ class Atoms:
         return Classes(root, pinned, below_others, tuple(root[made.numpy()] for made in self.made))
 
 
+class Numbers(Atoms):
+    """Atoms of a run whose unions are known already."""
+
+    def unite(self, left: Tensor, right: Tensor, reason: str) -> None:
+        pass
+
+    def pin(self, atoms: Tensor, reason: str) -> None:
+        pass
+
+
 @dataclass(frozen=True)
 class Classes:
     """The resolved union: `root[atom]` names the class of each atom."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.utils._pytree import tree_iter
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from espalier.channels.atoms import Atoms
@@ -28,6 +27,8 @@ class Call:
     owner: Callable[[], str]
     """Name of the module whose code called the operator."""
     labels: WeakTensorKeyDictionary
+    recording: bool = True
+    """Whether more than labels is wanted."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -54,10 +55,10 @@ class Call:
         return self.label(tensor), [1 if tensor.stride(d) == 0 else s for d, s in enumerate(tensor.shape)]
 
     def tensors(self) -> list[Tensor]:
-        return [t for t in tree_iter((self.args, self.kwargs)) if isinstance(t, Tensor)]
+        return tensors_of(self.args, self.kwargs)
 
     def outputs(self) -> list[Tensor]:
-        return [t for t in tree_iter(self.out) if isinstance(t, Tensor)]
+        return tensors_of((self.out,), {})
 
     def give(self, label: Label, out: Tensor | None = None) -> None:
         """Set the label of the result."""
@@ -74,13 +75,16 @@ class Call:
             self.atoms.pin(factor, why or self.reason)
 
     def normalises(self, factors: Label) -> None:
-        self.trace.normalised.extend(factors)
+        if self.recording:
+            self.trace.normalised.extend(factors)
 
     def grid(self, label: Label) -> None:
-        self.trace.grids.extend(f for f in label if sum(s > 1 for s in f.shape) > 1)
+        if self.recording:
+            self.trace.grids.extend(f for f in label if sum(s > 1 for s in f.shape) > 1)
 
     def product(self, macs: int, factors: Label) -> None:
-        self.trace.products.append(Product(self.key, self.module, macs, factors))
+        if self.recording:
+            self.trace.products.append(Product(self.key, self.module, macs, factors))
 
     def size(
         self,
@@ -94,5 +98,22 @@ class Call:
         place: int = 0,
     ) -> None:
         """Note that the running module passed `value`, which counts positions of `label` along `dim`."""
-        use = SizeUse(self.owner(), value, label, dim, start, stop, attribute, among, place)
-        self.trace.sizes.append(use)
+        if self.recording:
+            use = SizeUse(self.owner(), value, label, dim, start, stop, attribute, among, place)
+            self.trace.sizes.append(use)
+
+
+def operator_name(func: Any) -> str:
+    """ "aten::view" as "view"; custom operators keep their namespace."""
+    return func._schema.name.removeprefix("aten::")
+
+
+def tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
+    """The tensors among an operator's arguments, those in lists too, in order."""
+    found: list[Tensor] = []
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found += [item for item in value if isinstance(item, Tensor)]
+    return found

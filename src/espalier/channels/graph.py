@@ -15,9 +15,10 @@ from espalier.channels.even import even_groups
 from espalier.channels.groups import ChannelGroup
 from espalier.channels.lowering import Frozen, Kept, dead_classes, lower
 from espalier.channels.patterns import named
-from espalier.channels.proof import Verdict, rehearsal_copy
+from espalier.channels.proof import Verdict
 from espalier.channels.proof import check as check_cut
 from espalier.channels.records import Trace, Unknown
+from espalier.channels.rehearsal import Rehearsal
 from espalier.channels.solve import Check, Solver
 from espalier.channels.trace import trace
 from espalier.notebook import table
@@ -71,15 +72,10 @@ class Channels:
         """
         return lower(self.network, self.trace, self.groups, self.classes, kept, self.frozen)
 
-    def check(self, kept: Kept, network: nn.Module | None = None) -> Verdict:
-        """Prove one cut: the cut network against the masked one, in float64.
-
-        Args:
-            network: a `rehearsal_copy` to use; made if absent.
-        """
-        rehearsal = rehearsal_copy(self.network) if network is None else network
+    def check(self, kept: Kept) -> Verdict:
+        """Prove one cut: the cut network against the masked one, in float64."""
         dead = dead_classes(self.groups, self.classes, kept)
-        return check_cut(rehearsal, self.inputs, self.plan(kept), self.classes, dead)
+        return check_cut(Rehearsal(self.network, self.inputs), self.plan(kept), self.classes, dead)
 
     def _repr_html_(self) -> str:
         """The groups, for notebooks."""
@@ -124,12 +120,13 @@ def analyse(
 
 def rehearsal_check(channels: Channels) -> Check:
     """`channels.check` with one float64 copy made for many cuts, and with a choice of frozen attributes."""
-    rehearsal = rehearsal_copy(channels.network)
+    rehearsal = Rehearsal(channels.network, channels.inputs)
+    rehearsal.shrink(channels.trace.calls)
 
     def check(kept: Kept, frozen: Frozen) -> tuple[Verdict, PrunePlan]:
         plan = replace(channels, frozen=frozen).plan(kept)
         dead = dead_classes(channels.groups, channels.classes, kept)
-        return check_cut(rehearsal, channels.inputs, plan, channels.classes, dead), plan
+        return check_cut(rehearsal, plan, channels.classes, dead), plan
 
     return check
 

@@ -9,20 +9,8 @@ from torch import Tensor
 
 from espalier.channels.atoms import ALIVE, Classes
 from espalier.channels.labels import KERNEL
+from espalier.channels.places import Member, Places, Slot
 from espalier.channels.records import Trace
-
-Slot = tuple[str, int]
-"""Tensor name and axis."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """The slices of one axis of one tensor that belong to a group: `positions[c]` goes with channel c."""
-
-    tensor: str
-    dim: int
-    positions: np.ndarray
-    """Shape (channels, slices per channel)."""
 
 
 @dataclass(frozen=True)
@@ -53,41 +41,29 @@ class ChannelGroup:
 
 def find_groups(trace: Trace, classes: Classes) -> tuple[ChannelGroup, ...]:
     """All groups, pinned ones included, in the order in which the network declares its tensors."""
-    slots = _slots_of_classes(trace, classes)
+    places = Places.of(trace, classes)
     rows, ties = _rows_of_classes(trace, classes)
     buckets: dict[tuple, list[int]] = defaultdict(list)
-    for cls, places in slots.items():
-        if classes.pinned.get(cls) == KERNEL:
-            continue
-        signature = tuple((slot, len(positions)) for slot, positions in places.items())
-        buckets[signature, rows.get(cls, ()), classes.pinned.get(cls), cls in classes.children].append(cls)
+    for cls, signature in places.signatures():
+        pinned = classes.pinned.get(cls)
+        if pinned != KERNEL:
+            buckets[signature, rows.get(cls, ()), pinned, cls in classes.children].append(cls)
     names: dict[str, int] = {}
     groups = []
-    for (signature, row, pinned, parents), members in buckets.items():
-        name = _unique(signature[0][0], names)
-        if pinned is None and _constant([slot for slot, _ in signature], trace.buffers):
+    for (_, row, pinned, parents), members in buckets.items():
+        ordered, parts = places.members(np.array(members))
+        if pinned is None and _constant(parts, trace.buffers):
             pinned = "numbers that the network was built with, not channels"
-        groups.append(
-            _group(name, signature, members, slots, (pinned, parents), ties.get(row, -1 - len(groups)))
-        )
+        name = _unique((parts[0].tensor, parts[0].dim), names)
+        groups.append(_group(name, ordered, parts, (pinned, parents), ties.get(row, -1 - len(groups))))
     return tuple(groups)
 
 
-def _constant(slots: list[Slot], buffers: set[str]) -> bool:
+def _constant(members: tuple[Member, ...], buffers: set[str]) -> bool:
     """Whether buffers are all that makes these positions: no parameter has them on its output axis."""
-    return any(name in buffers for name, _ in slots) and not any(
-        name not in buffers and dim == 0 for name, dim in slots
+    return any(m.tensor in buffers for m in members) and not any(
+        m.tensor not in buffers and m.dim == 0 for m in members
     )
-
-
-def _slots_of_classes(trace: Trace, classes: Classes) -> dict[int, dict[tuple[str, int], list[int]]]:
-    slots: dict[int, dict[Slot, list[int]]] = {}
-    for name, axes in trace.owners.items():
-        for dim, atoms in enumerate(axes):
-            if atoms is not None:
-                for position, cls in enumerate(classes.of(atoms).tolist()):
-                    slots.setdefault(cls, {}).setdefault((name, dim), []).append(position)
-    return slots
 
 
 def _rows_of_classes(trace: Trace, classes: Classes) -> tuple[dict[int, tuple], dict[tuple, int]]:
@@ -133,27 +109,18 @@ def squeezed(array: np.ndarray) -> np.ndarray:
 
 
 def _group(
-    name: str,
-    signature: tuple[tuple[Slot, int], ...],
-    members: list[int],
-    slots: dict[int, dict[Slot, list[int]]],
-    state: tuple[str | None, bool],
-    tie: int,
+    name: str, ordered: np.ndarray, parts: tuple[Member, ...], state: tuple[str | None, bool], tie: int
 ) -> ChannelGroup:
     pinned, parents = state
-    ordered = sorted(members, key=lambda cls: slots[cls][signature[0][0]][0])
-    parts = tuple(
-        Member(tensor, dim, np.array([slots[cls][tensor, dim] for cls in ordered]))
-        for (tensor, dim), _ in signature
-    )
     status, reason = "unproven", ""
     if pinned is not None:
         status, reason = "pinned", pinned
     elif parents:
         status, reason = "pinned", "rows of other channels (such as attention heads)"
     elif len(ordered) == 1:
-        status, reason = "pinned", "a single channel"
-    return ChannelGroup(name, len(ordered), parts, np.array(ordered), tie, status, reason)
+        alone = all(part.positions.size == 1 for part in parts)
+        status, reason = "pinned", "a single channel" if alone else "all its positions go together"
+    return ChannelGroup(name, len(ordered), parts, ordered, tie, status, reason)
 
 
 def _unique(slot: Slot, names: dict[str, int]) -> str:

@@ -1,6 +1,5 @@
 """What a group is part of, read off the operators that its channels pass through, never off class names."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -18,15 +17,18 @@ Use = tuple[str, Label]
 
 def named(groups: Iterable[ChannelGroup], trace: Trace, classes: Classes) -> tuple[ChannelGroup, ...]:
     """The groups with their patterns."""
-    uses: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(len(classes.root), dtype=bool))
+    bits: dict[str, int] = {}
+    uses = np.zeros(len(classes.root), dtype=np.int64)
     for event in trace.events:
         read = READERS.get(event.name.rstrip("_"))
         for kind, label in read(_resolved(event, classes)) if read else ():
             for ids in label:
-                uses[kind][ids[ids >= 0]] = True
-    return tuple(
-        replace(g, pattern=pattern(g, {k for k, at in uses.items() if at[g.classes].any()})) for g in groups
-    )
+                uses[ids[ids >= 0]] |= bits.setdefault(kind, 1 << len(bits))
+    result = []
+    for group in groups:
+        found = int(np.bitwise_or.reduce(uses[group.classes]))
+        result.append(replace(group, pattern=pattern(group, {k for k, bit in bits.items() if found & bit})))
+    return tuple(result)
 
 
 def pattern(group: ChannelGroup, uses: set[str]) -> str:

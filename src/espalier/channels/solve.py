@@ -55,7 +55,7 @@ class Solver:
         if wrong is None:
             return units
         if wrong.raised:
-            tied = common_tie(units, wrong, self.types, self.joined_verdict)
+            tied = common_tie(units, wrong, self.types, self.joined_verdict, self.verdict)
             if tied is not None:
                 return tied
         return self.one_by_one(units)

@@ -17,13 +17,15 @@ Check = Callable[[Sequence[Unit]], Verdict | None]
 
 
 def common_tie(
-    units: Sequence[Unit], wrong: Verdict, types: dict[str, str], check: Check
+    units: Sequence[Unit], wrong: Verdict, types: dict[str, str], check: Check, again: Check
 ) -> list[Unit] | None:
     """Units, some of them joined, that are right together; None if one tie does not do it.
 
     Args:
         wrong: why `units` fail as they are.
         types: type name of every module.
+        check: may freeze attributes to make them right.
+        again: takes things as `check` left them.
     """
     loose, tied = list(units), []
     verdict: Verdict | None = wrong
@@ -34,7 +36,7 @@ def common_tie(
         tied += fresh
         loose = [unit for unit in loose if unit not in fresh]
         verdict = check([*loose, tied[0].joined(tied[1:])])
-    return _loosened(loose, tied, check)
+    return _loosened(loose, tied, again)
 
 
 def _modules(types: dict[str, str], failing: str) -> list[str]:

@@ -16,7 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from espalier.channels.call import Call
+from espalier.channels.atoms import Atoms
+from espalier.channels.call import Call, operator_name, tensors_of
 from espalier.channels.labels import Label, axis
 from espalier.channels.records import Event, Trace, Unknown
 from espalier.channels.rules import find_rule
@@ -29,9 +30,10 @@ class Tracer(TorchDispatchMode):
     recording = True
     """Whether events are kept."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, atoms: Atoms | None = None) -> None:
         super().__init__()
-        self.trace = Trace()
+        self.network = network
+        self.trace = Trace(atoms or Atoms())
         self.labels = WeakTensorKeyDictionary()
         self.stack: list[str] = []
         self.used: set[int] = set()
@@ -83,7 +85,7 @@ class Tracer(TorchDispatchMode):
         name = operator_name(func)
         out = self.run(name, func, args, kwargs)
         self.trace.calls[name] += 1
-        labelled = [t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor) and self.labels.get(t)]
+        labelled = [t for t in tensors_of(args, kwargs) if self.labels.get(t)]
         if labelled or name in MAKERS:
             self.used.update(id(t) for t in labelled)
             self._apply_rule(name, func, args, kwargs, out)
@@ -107,7 +109,9 @@ class Tracer(TorchDispatchMode):
     def _apply_rule(
         self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
     ) -> None:
-        call = Call(name, func, args, kwargs, out, self.trace, self.module, self.owner, self.labels)
+        call = Call(
+            name, func, args, kwargs, out, self.trace, self.module, self.owner, self.labels, self.recording
+        )
         rule = find_rule(name, func)
         if rule is None:
             self._unknown(call, "no rule for")
@@ -138,11 +142,6 @@ def _event(call: Call) -> Event:
     )
 
 
-def operator_name(func: Any) -> str:
-    """ "aten::view" as "view"; custom operators keep their namespace."""
-    return func._schema.name.removeprefix("aten::")
-
-
 def named_tensors(network: nn.Module) -> list[tuple[str, Tensor]]:
     """All parameters and buffers by name, tied ones under each of their names."""
     return [
@@ -162,7 +161,7 @@ def trace(network: nn.Module, inputs: Sequence[Any]) -> Trace:
         if isinstance(output, Tensor):
             for factor in tracer.label(output):
                 tracer.trace.atoms.pin(factor, "the network's output")
-    if tracer.unused(network):
+    if any(isinstance(tensor, nn.Parameter) for tensor in tracer.unused(network)):
         _follow_training(network, tracer, [x.clone() if isinstance(x, Tensor) else x for x in inputs])
     tracer.pin_unused(network)
     return tracer.trace
@@ -175,6 +174,7 @@ def _follow_training(network: nn.Module, tracer: Tracer, inputs: Sequence[Any]) 
     evaluation mode, so nothing is dropped at random and no statistics are gathered.
     """
     found = tracer.trace
+    calls = found.calls.copy()
     lengths = len(found.products), len(found.unknown), len(found.events)
     buffers = {buffer: buffer.clone() for buffer in network.buffers()}
     own = [m for m in network.modules() if not type(m).__module__.startswith("torch.nn.")]
@@ -185,6 +185,7 @@ def _follow_training(network: nn.Module, tracer: Tracer, inputs: Sequence[Any]) 
         pass
     for buffer, value in buffers.items():
         buffer.copy_(value)
+    found.calls = calls
     del found.products[lengths[0] :], found.unknown[lengths[1] :], found.events[lengths[2] :]
 
 
