@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import importlib
 import io
 import re
 from dataclasses import dataclass
@@ -63,6 +64,22 @@ def index(found: list[Card]) -> str:
     )
 
 
+def options(name: str) -> str:
+    """What only this method can be told, as a table; empty where there is nothing."""
+    model = getattr(importlib.import_module(f"espalier.methods.{name}"), "OPTIONS", None)
+    if model is None:
+        return ""
+    lines = [
+        f"| `--options.{key}` | {'' if field.default is None else f'`{field.default}`'} | {_cell(field.description)} |"
+        for key, field in model.model_fields.items()
+    ]
+    return "\n".join(["", "## All options", "", "| option | default | |", "|---|---|---|", *lines, ""])
+
+
+def _cell(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|")
+
+
 def commands() -> str:
     """The help of every command, as the program prints it."""
     from rich.console import Console
@@ -97,7 +114,7 @@ def on_files(files: "Files", config: "MkDocsConfig", **_: Any) -> "Files":
     from mkdocs.structure.files import File
 
     found = cards()
-    pages = {f"methods/{card.name}.md": card.text for card in found}
+    pages = {f"methods/{card.name}.md": card.text + options(card.name) for card in found}
     for path, text in {**pages, "methods/index.md": index(found), "commands.md": commands()}.items():
         files.append(File.generated(config, path, content=text))
     return files

@@ -45,8 +45,11 @@ def test_every_method_has_a_card(collect: types.ModuleType, name: str) -> None:
     assert card.text.startswith("# ")
     assert card.summary
     options = getattr(importlib.import_module(f"espalier.methods.{name}"), "OPTIONS", None)
-    silent = [key for key in (options.model_fields if options else ()) if key not in card.text]
-    assert not silent, f"the card of {name} does not tell of {silent}"
+    told = collect.options(name)
+    assert [
+        key for key in (options.model_fields if options else ()) if f"| `--options.{key}` |" not in told
+    ] == []
+    assert "|  |\n" not in told, f"an option of {name} does not say what it is"
 
 
 def test_the_help_of_every_command_is_collected(collect: types.ModuleType) -> None:
