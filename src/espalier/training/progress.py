@@ -1,7 +1,7 @@
-"""A progress bar: rate, remaining time, loss, last PSNR, and what the method tells."""
+"""A progress bar: rate, remaining time, losses, last PSNR, and what the method tells."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from espalier.training.log import Point
 
@@ -30,8 +30,17 @@ def shown(steps: int, start: int, *, enabled: bool) -> Iterator[Show]:
                 return
             if "psnr" in point.scores:
                 psnr = f"{point.scores['psnr']:.3f} dB"
-            loss = f"loss {point.losses['total']:.5f}" if "total" in point.losses else ""
+            loss = losses(point.losses)
             facts = " ".join(f"{name} {value:.4g}" for name, value in point.facts.items())
             bar.update(task, told=" ".join(filter(None, (f"{point.rate:.1f}/s", loss, psnr, facts))))
 
         yield show
+
+
+def losses(values: Mapping[str, float]) -> str:
+    """The sum, and what makes it up where that is more than one term."""
+    if "total" not in values:
+        return ""
+    parts = {name: value for name, value in values.items() if name != "total"}
+    listed = " ".join(f"{name} {value:.4g}" for name, value in parts.items())
+    return f"loss {values['total']:.5f}" + (f" ({listed})" if len(parts) > 1 else "")

@@ -22,7 +22,7 @@ class SRGANDiscriminator(nn.Module):
         width = channels
         for number in range(1, 8):
             after = channels * 2 ** (number // 2)
-            conv = nn.Conv2d(width, after, 3, stride=1 + number % 2, padding=1)
+            conv = nn.Conv2d(width, after, 3, stride=1 + number % 2, padding=1, bias=norm != "batch")
             layers.append(_bounded(conv, norm))
             if norm == "batch":
                 layers.append(nn.BatchNorm2d(after))
