@@ -29,6 +29,10 @@ def test_budgets_on_the_way_are_linear() -> None:
     assert on_the_way(Budget("macs", 0.2), 100, 0.5).value == pytest.approx(0.6)
     assert on_the_way(Budget("macs", 2e9), 1e10, 0.5).value == pytest.approx(0.6)
     assert on_the_way(Budget("ratio", 0.8), 100, 0.25).value == pytest.approx(0.2)
+    assert on_the_way(Budget("macs", 2e10), 1e10, 0.5).value == pytest.approx(1.0)
+    assert on_the_way(Budget("macs", 2e10), 1e10, 0.5).limit(1e10) == pytest.approx(1e10)
+    timed = on_the_way(Budget("latency", 5.0, milliseconds=True), 20.0, 1 / 3)
+    assert timed.limit(20.0) == pytest.approx(15.0)
     asked = job("stepwise", zoo.find("edsr"), "macs=0.5")
     assert budget_after(asked, 1) is asked.budget
 

@@ -17,21 +17,25 @@ from espalier.surgery import apply_to_state, scatter
 Kept = Mapping[str, Sequence[int]]
 """Group -> channels of the dense network that stay; groups that stay whole are left out."""
 
+ALMOST = 1 - 1e-9
+"""The largest share that still is one: budgets from 1 up are absolute."""
+
 
 def on_the_way(budget: Budget, dense: float, done: float) -> Budget:
     """The budget when this share of the way is done, linearly; `dense` is the whole network's cost."""
     if budget.kind == "ratio":
-        return Budget("ratio", budget.value * done)
-    share = min(1.0, budget.limit(dense) / dense)
-    return Budget(budget.kind, 1 - (1 - share) * done)
+        return replace(budget, value=budget.value * done)
+    share = min(ALMOST, budget.limit(dense) / dense)
+    return replace(budget, value=1 - (1 - share) * done, milliseconds=False)
 
 
 def budget_after(job: Job, done: float) -> Budget:
     """The job's budget when this share of the rounds is done."""
     if done >= 1:
         return job.budget
-    terms = getattr(job.cost, job.budget.kind, job.cost.macs)
-    return on_the_way(job.budget, terms(np.ones(len(job.cost.names))), done)
+    whole = np.ones(len(job.cost.names))
+    dense = 1.0 if job.budget.kind == "ratio" else job.cost.of(job.budget.kind)(whole)
+    return on_the_way(job.budget, dense, done)
 
 
 def next_kept(
