@@ -21,8 +21,12 @@ def cut_by_torch_pruning(network: Network, share: float) -> Network:
     """
     try:
         return _within(network, share, last_layers(network))
-    except Exception:  # whatever a third party's code raises on a third party's network
+    except Exception as error:  # whatever a third party's code raises on a third party's network
+        first = f"{type(error).__name__}: {error}"
+    try:
         return _within(network, share, last_layers(network) | before_shuffles(network.body))
+    except Exception as error:
+        raise RuntimeError(f"{first}; with the layers before PixelShuffle whole: {error}") from error
 
 
 def _within(network: Network, share: float, whole: set[str]) -> Network:

@@ -49,7 +49,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer patches than in earnest."""
     monkeypatch.setattr(material, "PATCHES", 8)
     monkeypatch.setattr(material, "HELD", 4)
-    monkeypatch.setattr(material, "SIZE", 24)
+    monkeypatch.setattr(material, "SIZE", 20)
+    monkeypatch.setattr(material, "ROWS", 4096)
+    monkeypatch.setattr(calibrated, "PROBES", 2)
 
 
 def job(name: str, budget: str = "macs=0.6", **changed: object) -> Job:

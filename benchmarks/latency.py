@@ -1,0 +1,150 @@
+"""Realised speed-up of pruned networks in onnxruntime, beside the MACs that went; weights do not matter here.
+
+python benchmarks/latency.py --networks RNet IMDN_x4 RFDN SRVGG --size 640x360
+
+For each network the channels are weighed by calibrated damage and cut to three budgets: half the MACs with any
+widths, half the MACs in multiples of eight, and half the time by the table of layer times. The dense and the three
+cut networks then take turns in onnxruntime; the median of their times counts. Rows go to results/latency.json.
+"""
+
+import argparse
+import io
+import json
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from calibrated import NETWORKS, dense_network, material
+
+from espalier import allocation, calibration
+from espalier.allocation import Budget
+from espalier.channels import Channels
+from espalier.costs import count
+from espalier.costs.model import lr_size_of, model
+from espalier.costs.running import example
+from espalier.costs.table import onnx_timer
+from espalier.files import write_text
+from espalier.methods.calibrated.material import patches
+from espalier.methods.calibrated.prices import prices
+from espalier.methods.job import cut
+from espalier.networks.network import Network
+from espalier.recipes.inspect import trace
+
+RESULTS = Path(__file__).parent / "results" / "latency.json"
+WISHES = (("macs=0.5", 1), ("macs=0.5", 8), ("latency=0.5", 8))
+
+
+def session(network: Network, lr_size: tuple[int, int]) -> Callable[[], float]:
+    """A function that runs the body once in onnxruntime and gives milliseconds."""
+    fed = network.encode(example(lr_size))
+    written = io.BytesIO()
+    torch.onnx.export(network.body, (fed.clone(),), written, dynamo=False, input_names=["x"])  # type: ignore[arg-type]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    runner = onnxruntime.InferenceSession(written.getvalue(), options, providers=["CPUExecutionProvider"])
+    array = fed.numpy()
+
+    def run() -> float:
+        start = time.perf_counter()
+        runner.run(None, {"x": array})
+        return (time.perf_counter() - start) * 1000
+
+    return run
+
+
+def cut_to(
+    network: Network,
+    channels: Channels,
+    curves: dict[str, Any],
+    wish: tuple[str, int],
+    size: tuple[int, int],
+    whole: float,
+) -> Network:
+    """Cut by damage, nothing refitted."""
+    budget = Budget.parse(wish[0])
+    given = {"timer": onnx_timer(), "whole": whole} if budget.kind == "latency" else {}
+    costs = model(network, channels, size=size, kinds=(budget.kind,), **given)  # type: ignore[arg-type]
+    scores = prices(curves, costs, budget, wish[1])
+    kept = allocation.allocate(channels, scores, budget, by="damage", round_to=wish[1], cost=costs)
+    return cut(network, channels.plan(kept))
+
+
+def row(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    network = dense_network(name, options.data)
+    size = tuple(int(edge) for edge in options.size.split("x"))[::-1]
+    lr_size = lr_size_of(network.scale, size)  # type: ignore[arg-type]
+    channels = trace(network)
+    x = patches(material(options, network.scale), 0).fitted[:8]
+    found = calibration.observe(network.body, network.encode(x), channels.prunable, probes=4)
+    curves = calibration.damages(network.body, channels.prunable, found)
+    with torch.no_grad():
+        runners = {"dense": session(network, lr_size)}
+        whole = min(runners["dense"]() for _ in range(3))
+        macs = {"dense": count(network).macs}
+        for wish in WISHES:
+            smaller = cut_to(network, channels, curves, wish, size, whole)  # type: ignore[arg-type]
+            label = f"{wish[0]} in multiples of {wish[1]}"
+            runners[label], macs[label] = session(smaller, lr_size), count(smaller).macs
+    times = alternating(runners, options.runs)
+    medians = {label: statistics.median(values) for label, values in times.items()}
+    cells = {
+        label: {
+            "ms": medians[label],
+            "macs": macs[label] / macs["dense"],
+            "speedup": statistics.median(np.array(times["dense"]) / np.array(values)),
+            "realised": statistics.median(np.array(times["dense"]) / np.array(values)) * macs[label] / macs["dense"],
+        }
+        for label, values in times.items()
+    }  # fmt: skip
+    return {
+        "network": name,
+        "size": options.size,
+        "runs": options.runs,
+        "threads": torch.get_num_threads(),
+        "onnxruntime": onnxruntime.__version__,
+        "cells": cells,
+    }
+
+
+def alternating(runners: dict[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:
+    """Milliseconds of every round; every round begins with another network."""
+    names = list(runners)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(runs + 1):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            took = runners[name]()
+            if turn:  # the first round warms up
+                times[name].append(took)
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument(
+        "--networks", nargs="+", default=["RNet", "IMDN_x4", "RFDN", "SRVGG"], choices=NETWORKS
+    )
+    parser.add_argument("--size", default="640x360", help="of the output, width x height")
+    parser.add_argument("--runs", type=int, default=9)
+    options = parser.parse_args()
+    options.images, options.source = 8, "photographs"
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    for name in options.networks:
+        known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
+        new = row(name, options)
+        print(json.dumps(new), flush=True)
+        write_text(RESULTS, json.dumps([*(r for r in known if r["network"] != name), new], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
