@@ -10,7 +10,7 @@ from espalier import export
 from espalier.errors import MissingExtraError, NetworkError
 from espalier.export import Request, target, verify
 from espalier.export.target import need
-from espalier.export.verify import TOLERANCE, _part
+from espalier.export.verify import TOLERANCE
 from espalier.networks.load import load
 from espalier.networks.network import Network
 from espalier.plan import PrunePlan
@@ -41,7 +41,7 @@ def check(name: str, network: Network, path: Path, request: Request = ANY) -> ex
 
 def test_targets_are_found_by_file_name() -> None:
     assert {"ncnn", "onnx", "openvino", "pt2", "pth"} <= set(export.targets())
-    assert not {"job", "verify", "target", "trace", "standard"} & set(export.targets())
+    assert not {"job", "photograph", "standard", "target", "trace", "verify"} & set(export.targets())
     with pytest.raises(NetworkError, match=r"'tflite'.*onnx, openvino, pt2"):
         target("tflite")
 
@@ -133,13 +133,6 @@ def test_a_network_that_magnifies_rounding_is_told_from_a_wrong_file(tmp_path: P
     found = verify(target("pth"), network, tmp_path / "a.pth", written, Request(), IMAGE)
     assert found.rounding is not None
     assert found.rounding < 1e-5
-
-
-def test_only_the_middle_of_an_image_is_looked_at() -> None:
-    image = torch.zeros(1, 3, 100, 100)
-    image[..., 40:60, 45:55] = 1
-    assert _part(image, (20, 10)).min() == 1
-    assert _part(image[..., :30, :30], (61, 47)).shape == (1, 3, 61, 47)
 
 
 REFUSED: dict[tuple[str, str], str] = {}

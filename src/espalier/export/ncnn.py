@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from espalier.errors import NetworkError
+from espalier.export.photograph import part, photograph
 from espalier.export.standard import Standard
 from espalier.export.target import KEY, Exported, Loaded, Request, metadata, named, need, put
 from espalier.export.trace import OPEN, standard
@@ -86,7 +87,7 @@ def _convert(module: Standard, param: Path, sizes: list[tuple[int, int]], *, hal
     import pnnx
 
     script = param.with_name("network.pt")
-    x = _example(sizes[0])
+    x = part(photograph(), sizes[0])
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.save(torch.jit.trace(module, x, check_trace=False), str(script))
@@ -119,18 +120,12 @@ def _renamed(text: str) -> str:
 
 
 def _compare(module: Standard, param: Path, size: tuple[int, int]) -> None:
-    x = _example(size)
+    x = part(photograph(), size)
     with torch.no_grad():
         expected = module(x.clone())
     found = reader(param)(x)
     if found.shape != expected.shape or not bool((found - expected).abs().max() < CLOSE):
         raise NetworkError("at another size it differs from torch")
-
-
-def _example(size: tuple[int, int]) -> Tensor:
-    """Smooth, as photographs are: some networks magnify noise."""
-    small = torch.rand(1, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-    return torch.nn.functional.interpolate(small, size, mode="bilinear", align_corners=False)
 
 
 def reader(path: Path) -> Callable[[Tensor], Tensor]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from espalier.errors import NetworkError
+from espalier.export.photograph import part
 from espalier.export.standard import Standard
 from espalier.export.target import Exported, Request, Target
 from espalier.export.trace import standard
@@ -83,18 +84,10 @@ def verify(
 def _images(image: Tensor, network: Network, exported: Exported) -> Sequence[Tensor]:
     """Two sizes; of a file of one size, two places of the image."""
     if exported.size is not None:
-        first = _part(image, exported.size)
+        first = part(image, exported.size)
         return first, first.flip(2, 3)
     least = network.adapter.minimum
-    return [_part(image, (max(height, least), max(width, least))) for height, width in SIZES]
-
-
-def _part(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """The middle; an image that is too small is repeated."""
-    repeats = [math.ceil(wanted / there) for wanted, there in zip(size, image.shape[-2:])]
-    image = image.repeat(1, 1, *repeats)
-    top, left = ((there - wanted) // 2 for there, wanted in zip(image.shape[-2:], size))
-    return image[..., top : top + size[0], left : left + size[1]].contiguous()
+    return [part(image, (max(height, least), max(width, least))) for height, width in SIZES]
 
 
 def _match(run: Callable[[Tensor], Tensor], reference: Callable[[Tensor], Tensor], x: Tensor) -> Match:

@@ -2,18 +2,15 @@
 
 import re
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from torch import Tensor
 
 from espalier.errors import EspalierError, NetworkError
 from espalier.export import Exported, Request, Verification, job, target, verify
+from espalier.export.photograph import photograph
 from espalier.export.target import need
-from espalier.images.folder import list_images
-from espalier.images.io import read_image, to_tensor
 from espalier.networks.network import Network
 from espalier.recipes.console import output, waiting
 from espalier.recipes.opening import opened
@@ -132,9 +129,3 @@ def default_name(reference: str, network: Network) -> str:
     """The file's own name, else the network's with its scale."""
     path = Path(reference)
     return path.stem if path.is_file() else f"{network.name}_x{network.scale}"
-
-
-def photograph() -> Tensor:
-    """A bundled photograph, (1, 3, H, W) in 0..1."""
-    folder = Path(str(files("espalier.demo"))) / "photos" / "evaluation"
-    return to_tensor(read_image(list_images(folder)[0]))
