@@ -101,7 +101,7 @@ CONVOLUTIONAL: tuple[Entry, ...] = (
         name="PLKSR-sparse",
     ),
     _entry("spandrel.RealPLKSR(dim=16, n_blocks=2, kernel_size=5)"),
-    _entry("spandrel.RealPLKSR(dim=16, n_blocks=2, kernel_size=5, dysample=True)", name="RealPLKSR-dysample"),
+    _entry("spandrel.RealPLKSR(dim=24, n_blocks=2, kernel_size=5, dysample=True)", name="RealPLKSR-dysample"),
     _entry(
         "spandrel.RealPLKSR(dim=16, n_blocks=2, kernel_size=5, layer_norm=True)", name="RealPLKSR-layernorm"
     ),

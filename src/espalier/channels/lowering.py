@@ -130,7 +130,7 @@ def _relinks(
             new = survivors(use, classes, dead)
             votes[use.module, attribute, path, use.value][new] += 1
     for (module, attribute, path, old), counter in votes.items():
-        new = counter.most_common(1)[0][0]
+        new = max(counter, key=lambda value: (counter[value], value != old))
         if new != old:
             yield Relink(module, attribute, path, old, new)
 

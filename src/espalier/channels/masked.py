@@ -136,6 +136,7 @@ _STATISTICS: dict[str, Callable[..., Any]] = {
 
 _SUMS = {
     "mm", "mv", "dot", "vdot", "bmm", "addmm", "baddbmm", "convolution", "sum", "norm", "linalg_vector_norm",
+    "_cdist_forward", "_euclidean_dist",
     "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention",
     "_scaled_dot_product_efficient_attention",
 }  # fmt: skip

@@ -187,7 +187,7 @@ class Solver:
 def _around(module: str) -> list[str]:
     """Names of the modules that hold this one."""
     parts = module.split(".")
-    return [".".join(parts[:k]) for k in range(1, len(parts))]
+    return ["", *(".".join(parts[:k]) for k in range(1, len(parts)))]
 
 
 def _inside(unit: Unit, module: str) -> bool:

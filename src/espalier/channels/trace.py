@@ -6,7 +6,7 @@ branches are followed as they happen.
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -59,7 +59,7 @@ class Tracer(TorchDispatchMode):
         return self.labels.get(tensor, ()) or ()
 
     def _own(self, name: str, tensor: Tensor) -> None:
-        if not tensor.is_floating_point():
+        if not (tensor.is_floating_point() or tensor.is_complex()):
             return
         known = self.labels.get(tensor)
         if known is None:
@@ -197,11 +197,14 @@ def traced_run(
     modes = {module: module.training for module in network.modules()}
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
+    whole = any(
+        isinstance(module, nn.RNNBase) for module in network.modules()
+    )  # mkldnn runs such a layer in one
     network.eval()
     for module in training:
         module.training = True
     try:
-        with torch.no_grad(), _assignments(network, tracer.trace), tracer:
+        with torch.no_grad(), _assignments(network, tracer.trace), tracer, _mkldnn(not whole):
             return network(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
@@ -209,6 +212,12 @@ def traced_run(
             handle.remove()
         for module, mode in modes.items():
             module.training = mode
+
+
+@contextmanager
+def _mkldnn(allowed: bool) -> Iterator[None]:
+    with nullcontext() if allowed else torch.backends.mkldnn.flags(enabled=False):
+        yield
 
 
 def _follow_modules(network: nn.Module, stack: list[str]) -> list[Any]:

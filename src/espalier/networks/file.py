@@ -176,7 +176,8 @@ def _fill(body: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
         )
     dtypes = {t.dtype for t in tensors.values() if t.is_floating_point()}
     if len(dtypes) == 1:
-        body.to(dtypes.pop())
+        (dtype,) = dtypes  # Module.to would make complex numbers real
+        body._apply(lambda t: t.to(dtype) if t.is_floating_point() else t)
     body.load_state_dict({n: t for n, t in complete.items() if t is not None})
 
 

@@ -59,6 +59,16 @@ def _matmul(call: Call, a: Tensor, b: Tensor) -> Label:
     return contract(call, left, right, shape, len(shape) - 2)
 
 
+def distance(call: Call) -> None:
+    """Distances between the rows of two matrices: a sum over their columns, as in a product."""
+    a, b = call.args[:2]
+    left = (tuple(f.unsqueeze(-2) for f in call.label(a)), [*a.shape[:-1], 1, a.shape[-1]])
+    right = (tuple(f.unsqueeze(-3) for f in call.label(b)), [*b.shape[:-2], 1, *b.shape[-2:]])
+    shape = [*a.shape[:-1], *b.shape[-2:]]
+    call.product(math.prod(shape), left[0] + right[0])
+    call.give(contract(call, left, right, shape, len(shape) - 1))
+
+
 def matrix_vector(call: Call) -> None:
     """mv: (M, K) @ (K)."""
     a, b = call.args[:2]
@@ -184,6 +194,8 @@ def _flat_channels(factor: Tensor, groups: int, outs: int, ndim: int) -> Tensor:
 
 RULES = {
     "mm": matmul,
+    "_cdist_forward": distance,
+    "_euclidean_dist": distance,
     "mv": matrix_vector,
     "dot": dot,
     "vdot": dot,

@@ -12,6 +12,15 @@ def elementwise(call: Call) -> None:
         call.give(meet(call.atoms, operands, out.shape, call.reason), out)
 
 
+def glu(call: Call) -> None:
+    """One half times a gate made of the other: the halves go together."""
+    x: Tensor = call.args[0]
+    dim = call.arg(1, "dim", -1) % x.ndim
+    halves = [tuple(f.chunk(2, dim)[k] if f.shape[dim] > 1 else f for f in call.label(x)) for k in (0, 1)]
+    shape = call.outputs()[0].shape
+    call.give(meet(call.atoms, [(half, shape) for half in halves], shape, call.reason))
+
+
 def like(call: Call) -> None:
     """Filled or random tensors of the same shape: every position belongs to the one it was shaped after."""
     call.give(call.label(call.args[0]))
@@ -30,6 +39,9 @@ RULES = {
     "where": elementwise,
     "masked_fill": elementwise,
     "lerp": elementwise,
+    **dict.fromkeys(["hardswish", "rrelu_with_noise", "log_sigmoid_forward", "native_dropout"], elementwise),
+    **dict.fromkeys(["_conj", "_neg_view", "bernoulli"], elementwise),
+    "glu": glu,
     "complex": elementwise,
     "polar": elementwise,
     "addcmul": elementwise,

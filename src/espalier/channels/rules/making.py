@@ -41,7 +41,7 @@ def spread(call: Call) -> None:
 
 def _wide(call: Call, out: Tensor) -> list[int]:
     """The axes that may follow channels; only floating point numbers do, others are indices or masks."""
-    if not out.is_floating_point():
+    if not (out.is_floating_point() or out.is_complex()):
         return []
     return [d for d, size in enumerate(out.shape) if size > 1 and size in call.trace.widths]
 

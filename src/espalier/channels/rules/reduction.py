@@ -1,11 +1,12 @@
 """Sums, means and extremes over dimensions, and pooling over space."""
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
 
 from espalier.channels.call import Call
-from espalier.channels.labels import Label, collapse, drop
+from espalier.channels.labels import Label, collapse, drop, varying
 from espalier.channels.rules.contraction import simplified
 
 _DIM_POSITION = {"linalg_vector_norm": 2, "norm": 2}
@@ -27,7 +28,7 @@ def reduce(call: Call) -> None:
     label, dims = call.label(x), _dims(call, x)
     if call.name not in _PLAIN_SUMS:
         call.normalises(tuple(f for f in label if any(f.shape[d] > 1 for d in dims)))
-    kept = list(label)
+    kept = [_longer(call, f, dims) for f in label]
     for dim in reversed(dims):
         dropped = [drop(call.atoms, f, dim, call.reason) for f in kept]
         kept = [f for f in dropped if f is not None]
@@ -37,6 +38,17 @@ def reduce(call: Call) -> None:
             shape = [[s for d, s in enumerate(f.shape) if d not in dims] for f in kept]
             final = tuple(f.reshape(s) for f, s in zip(kept, shape, strict=True))
         call.give(simplified(call, final) if out.ndim else (), out)
+
+
+def _longer(call: Call, factor: Tensor, dims: list[int]) -> Tensor:
+    """Rows that are shorter than there are rows, and that vanish, go together: a few numbers for each channel."""
+    *outer, inner = varying(factor) or (0,)
+    rows = math.prod(factor.shape[d] for d in outer)
+    if inner not in dims or not outer or set(outer) & set(dims) or rows <= factor.shape[inner]:
+        return factor
+    first = factor.narrow(inner, 0, 1)
+    call.atoms.unite(factor, first, call.reason)
+    return first
 
 
 def extreme_index(call: Call) -> None:
@@ -51,10 +63,17 @@ def spatial(call: Call) -> None:
     """Pooling and interpolation over the last dimensions: the leading ones keep their channels."""
     x = call.args[0]
     out = call.outputs()[0]
-    leading = 2 if x.ndim >= 4 else x.ndim - 2
+    leading = _leading(call, x)
     label = over_space(call, call.label(x), leading)
     for result in (out, *call.outputs()[1:]):
         call.give(label, result)
+
+
+def _leading(call: Call, x: Tensor) -> int:
+    """How many dimensions come before space."""
+    if call.name.endswith(("1d", "3d")):
+        return x.ndim - int(call.name[-2])
+    return 2 if x.ndim >= 4 else x.ndim - 2
 
 
 def over_space(call: Call, label: Label, leading: int) -> Label:
@@ -90,6 +109,8 @@ RULES = {
         [
             "adaptive_avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "max_pool2d",
             "max_pool2d_with_indices", "upsample_nearest2d", "_upsample_nearest_exact2d", "upsample_bilinear2d",
+            "adaptive_avg_pool1d", "_adaptive_avg_pool3d", "avg_pool1d", "avg_pool3d", "upsample_linear1d",
+            "upsample_nearest1d", "upsample_nearest3d", "upsample_trilinear3d", "max_pool3d_with_indices",
             "upsample_bicubic2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa",
         ],
         spatial,
