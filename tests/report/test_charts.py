@@ -44,6 +44,24 @@ def test_the_front_joins_what_nothing_beats() -> None:
     assert path.attrib["d"].count("L") == 1
 
 
+def test_dots_of_one_style_are_joined_by_cost() -> None:
+    dots = [Dot(2, 31, "a", "series-0"), Dot(1, 30, "b", "series-0"), Dot(3, 32, "c", "series-1")]
+    joined = [
+        p
+        for p in parse(scatter(dots, "MACs", "PSNR", "front")).findall("path")
+        if "same" in p.attrib["class"]
+    ]
+    assert [p.attrib["class"] for p in joined] == ["same series-0"]
+    starts, ends = joined[0].attrib["d"].removeprefix("M").split("L")
+    assert float(starts.split()[0]) < float(ends.split()[0])
+
+
+def test_a_name_without_room_is_left_to_the_pointer() -> None:
+    svg = scatter([Dot(1 + k / 1000, 30, "a very long name", "") for k in range(9)], "MACs", "PSNR", "front")
+    assert 0 < svg.count(">a very long name</text>") < 9
+    assert svg.count("<title>a very long name") == 9
+
+
 def test_barcode_draws_runs_of_kept_channels() -> None:
     svg = barcode(8, (0, 1, 2, 5, 7))
     parse(svg)

@@ -22,7 +22,7 @@ def test_numbers_are_written_in_their_units() -> None:
     written = {column.key: cell(row, column) for column in COLUMNS}
     assert written == {
         "psnr": "31.87", "ssim": "0.8901", "ms": "", "params": "0.0128", "macs": "102.1",
-        "activations": "", "memory": "256.0", "convs": "23",
+        "activations": "", "memory": "256.0", "convs": "23", "nonzero": "", "sparsity": "", "stored": "",
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from espalier.report.labels import Label, place
 from espalier.report.scale import Axis, axis, label, thin, ticks
 
 Points = Sequence[tuple[float, float]]
@@ -35,13 +36,32 @@ def curve(points: Points, x_label: str, y_label: str, name: str) -> str:
 
 
 def scatter(dots: Sequence[Dot], x_label: str, y_label: str, name: str) -> str:
-    """Quality against cost: one named dot per network, the Pareto front joined."""
+    """Quality against cost: a dot per network, dots of one style joined, the Pareto front drawn.
+
+    Names stand where there is room, those on the front first; each dot tells its own when pointed at.
+    """
     x = axis([0.0, *(d.x for d in dots)], LEFT, WIDTH - RIGHT, margin=0.06)
     y = axis([d.y for d in dots], HEIGHT - BOTTOM, TOP, margin=0.12)
-    line = "L".join(f"{x(d.x):.1f} {y(d.y):.1f}" for d in _front(dots))
+    front = _front(dots)
+    centres = [(x(d.x), y(d.y)) for d in dots]
+    order = sorted(range(len(dots)), key=lambda k: dots[k] not in front)
+    labels = place(centres, [d.name for d in dots], (LEFT, 0, WIDTH - 4, HEIGHT - BOTTOM), order)
+    line = "L".join(f"{x(d.x):.1f} {y(d.y):.1f}" for d in front)
     body = f'<path class="front" d="M{line}"/>'
-    body += "".join(_dot(x(d.x), y(d.y), d) for d in dots)
+    body += "".join(_joined([c for c, d in zip(centres, dots) if d.style == s], s) for s in _styles(dots))
+    body += "".join(_dot(c, d, label) for c, d, label in zip(centres, dots, labels))
     return _frame(name, _grid(x, y, x_label, y_label) + body)
+
+
+def _styles(dots: Sequence[Dot]) -> list[str]:
+    return list(dict.fromkeys(dot.style for dot in dots))
+
+
+def _joined(centres: Sequence[tuple[float, float]], style: str) -> str:
+    if len(centres) < 2:
+        return ""
+    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in sorted(centres))
+    return f'<path class="same {escape(style)}" d="M{path}"/>'
 
 
 def barcode(channels: int, kept: Sequence[int]) -> str:
@@ -104,11 +124,14 @@ def _front(dots: Sequence[Dot]) -> list[Dot]:
     return best
 
 
-def _dot(x: float, y: float, dot: Dot) -> str:
-    side = "end" if x > WIDTH * 0.7 else "start"
-    shift = -10 if side == "end" else 10
+def _dot(centre: tuple[float, float], dot: Dot, label: Label | None) -> str:
+    x, y = centre
+    text = (
+        f'<text x="{label.x:.1f}" y="{label.y:.1f}" text-anchor="{label.anchor}">{escape(dot.name)}</text>'
+        if label
+        else ""
+    )
     return (
         f'<g class="dot {escape(dot.style)}"><circle cx="{x:.1f}" cy="{y:.1f}" r="6">'
-        f"<title>{escape(dot.name)}: {dot.x:.4g}, {dot.y:.4g}</title></circle>"
-        f'<text x="{x + shift:.1f}" y="{y - 8:.1f}" text-anchor="{side}">{escape(dot.name)}</text></g>'
+        f"<title>{escape(dot.name)}: {dot.x:.4g}, {dot.y:.4g}</title></circle>{text}</g>"
     )
