@@ -1,6 +1,6 @@
 """Losses that look inside both networks: features, where attention lies, how positions resemble each other."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -69,11 +69,7 @@ class Inside(Idle):
         self.taught.forget()
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        shape = batch.lr.shape[-2:]
-        seen = [
-            _alike(self.own.image(pair.student, shape), self.taught.image(pair.teacher, shape).detach())
-            for pair in self.pairs
-        ]
+        seen = [_alike(own, taught.detach()) for own, taught in self._seen(batch.lr.shape[-2:])]
         return {name: weight * self._mean(name, seen) for name, weight in self.weights.items()}
 
     def finish(self) -> None:
@@ -99,11 +95,14 @@ class Inside(Idle):
             was = network.training
             network.eval()(torch.rand(1, 3, SIDE, SIDE, device=device))
             network.train(was)
-        found = [
-            (self.own.image(pair.student, (SIDE, SIDE)), self.taught.image(pair.teacher, (SIDE, SIDE)))
-            for pair in self.pairs
-        ]
-        return [(own.shape[1], taught.shape[1]) for own, taught in found]
+        return [(own.shape[1], taught.shape[1]) for own, taught in self._seen((SIDE, SIDE))]
+
+    def _seen(self, shape: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Features of the last images, whose height and width were `shape`, pair by pair."""
+        fed, told = (_fed(network, shape) for network in (self.student, self.teacher))
+        for pair in self.pairs:
+            own, taught = self.own.image(pair.student, fed), self.taught.image(pair.teacher, told)
+            yield _uncovered(own, fed, shape), _uncovered(taught, told, shape)
 
 
 class Tap:
@@ -113,7 +112,7 @@ class Tap:
         self.kept: dict[str, Tensor] = {}
         self.handles = [self._listen(body.get_submodule(name), name) for name in sorted(set(names))]
 
-    def image(self, name: str, shape: tuple[int, ...]) -> Tensor:
+    def image(self, name: str, shape: Sequence[int]) -> Tensor:
         """(N, C, h, w); a row of tokens is laid out as the picture `shape` that it is of.
 
         Raises:
@@ -144,6 +143,16 @@ class Tap:
                 self.kept[name] = output[0] if isinstance(output, tuple | list) else output
 
         return module.register_forward_hook(keep)
+
+
+def _fed(network: nn.Module, shape: Sequence[int]) -> Sequence[int]:
+    """Height and width that the body sees: some networks pad."""
+    return network.adapter.fitting(shape[0], shape[1]) if isinstance(network, Network) else shape
+
+
+def _uncovered(x: Tensor, padded: Sequence[int], shape: Sequence[int]) -> Tensor:
+    """Without the part that only padding made."""
+    return x[..., : shape[0], : shape[1]] if tuple(x.shape[-2:]) == tuple(padded) else x
 
 
 def _alike(own: Tensor, taught: Tensor) -> tuple[Tensor, Tensor]:

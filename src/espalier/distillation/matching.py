@@ -31,22 +31,22 @@ class Pair:
 
 
 def trunk(body: nn.Module) -> Trunk | None:
-    """The longest row of children of one class, the largest of equally long ones."""
+    """The longest row of children of one class; of equally long ones a row of blocks before one of layers."""
     found = [row for row in _rows(body) if len(row.blocks) > 1]
-    return max(found, key=lambda row: (len(row.blocks), _size(body, row)), default=None)
+    return max(found, key=lambda row: (len(row.blocks), _composite(body, row)), default=None)
 
 
 def trunks(student: nn.Module, teacher: nn.Module) -> tuple[Trunk, Trunk] | None:
-    """The longest rows at the same place in both, rather such as differ in length; else the longest of each."""
+    """Within one architecture the longest rows at the same place in both, rather such as differ in length."""
     places = {(row.path, row.kind): row for row in _rows(student)}
     both = [(places[row.path, row.kind], row) for row in _rows(teacher) if (row.path, row.kind) in places]
 
-    def rank(rows: tuple[Trunk, Trunk]) -> tuple[int, bool, int]:
+    def rank(rows: tuple[Trunk, Trunk]) -> tuple[int, bool, bool]:
         counts = [len(row.blocks) for row in rows]
-        return max(counts), counts[0] != counts[1], _size(teacher, rows[1])
+        return max(counts), counts[0] != counts[1], _composite(teacher, rows[1])
 
     best = max(both, key=rank, default=None)
-    if best is not None and rank(best)[0] > 1:
+    if type(student) is type(teacher) and best is not None and rank(best)[0] > 1:
         return best
     own, taught = trunk(student), trunk(teacher)
     return None if own is None or taught is None else (own, taught)
@@ -114,5 +114,5 @@ def _rows(body: nn.Module) -> list[Trunk]:
     return [Trunk(path, kind, tuple(blocks)) for (path, kind), blocks in found.items()]
 
 
-def _size(body: nn.Module, row: Trunk) -> int:
-    return sum(p.numel() for name in row.blocks for p in body.get_submodule(name).parameters())
+def _composite(body: nn.Module, row: Trunk) -> bool:
+    return next(body.get_submodule(row.blocks[0]).children(), None) is not None
