@@ -81,10 +81,11 @@ def prune(
     method: str = "calibrated",
     criterion: str = "l2",
     allocation: str | None = None,
-    round_to: int = 1,
+    round_to: int | None = None,
     protect: Sequence[str] = (),
     keep_architecture: bool = False,
     options: Mapping[str, Any] | None = None,
+    latency_runtime: str = "torch",
     seed: int = 0,
 ) -> Network:
     """A smaller network; its `plans[-1]` says what was cut, and that this cut was proven.
@@ -94,7 +95,7 @@ def prune(
     'magnitude'
 
     Args:
-        budget: as `espalier compress --budget` takes it: macs=0.5, params=300K, ratio=0.5.
+        budget: as `espalier compress --budget` takes it: macs=0.5, params=300K, latency=20ms, ratio=0.5.
         options: what only this method can be told; its card lists them.
 
     Raises:
@@ -111,6 +112,7 @@ def prune(
         seed=seed,
         keep_architecture=keep_architecture,
         options=dict(options or {}),
+        latency_runtime=latency_runtime,
     )
     dense, images = prepared(network), packed(data, network.scale)
     with tempfile.TemporaryDirectory() as place:
