@@ -1,3 +1,5 @@
+import dataclasses
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ import torch
 import espalier
 from espalier import api
 from espalier.errors import NetworkError, PlanError
+from espalier.recipes.prune import Request
 from tests.recipes.conftest import TINY, own_cache, photos
 
 __all__ = ["own_cache", "photos"]
@@ -42,6 +45,11 @@ def test_names_of_the_api_are_no_packages() -> None:
         name for name in espalier.__all__ if (folder / name).is_dir() or (folder / f"{name}.py").exists()
     ]
     assert not taken
+
+
+def test_prune_takes_all_that_a_request_holds() -> None:
+    asked = set(inspect.signature(espalier.prune).parameters)
+    assert {field.name for field in dataclasses.fields(Request)} <= asked
 
 
 def test_pruning_and_recovery_leave_their_arguments_alone(photos: Path) -> None:
