@@ -16,7 +16,7 @@ from espalier.channels.groups import ChannelGroup
 from espalier.channels.lowering import Frozen, Kept
 from espalier.channels.proof import Verdict
 from espalier.channels.ties import common_tie
-from espalier.channels.units import Unit, random_cut, units_of
+from espalier.channels.units import Unit, another_cut, random_cut, units_of
 from espalier.plan import PrunePlan
 
 Check = Callable[[Kept, Frozen], tuple[Verdict, PrunePlan]]
@@ -41,12 +41,19 @@ class Solver:
         self.failed: dict[str, tuple[Unit, Verdict]] = {}
         self.frozen: Frozen = frozenset()
         self.trials = 0
+        self.last: dict[str, list[int]] = {}
+        """What the last cut has kept."""
+        self.careful = False
+        """Whether each trial is made twice, as some pair of channels is right to lose one but not the other."""
 
     def solve(self, groups: Sequence[ChannelGroup]) -> list[ChannelGroup]:
         """The groups with their status, and with new ties where only a common share is right."""
         units = units_of(g for g in groups if g.status == "unproven")
         stuck = [unit for unit in units if unit.levels < 2]
         good = self.prove([unit for unit in units if unit.levels > 1])
+        if any(group.channels == 2 for unit in good for group in unit.groups) and not self.turned(good).equal:
+            self.careful = True
+            good = self.one_by_one(good)
         return _labelled(groups, good, [*self.failed.values()], stuck)
 
     def prove(self, units: list[Unit]) -> list[Unit]:
@@ -76,12 +83,20 @@ class Solver:
         self.trials += 1
         if self.trials > TRIALS:
             return Verdict(False, float("inf"), f"not proven within {TRIALS} trials")
-        found, _ = self.check(random_cut(units, self.rng), self.frozen)
+        self.last = random_cut(units, self.rng)
+        found, _ = self.check(self.last, self.frozen)
+        if found.equal and self.careful:
+            found = self.turned(units)
         return None if found.equal else found
+
+    def turned(self, units: Sequence[Unit]) -> Verdict:
+        """The verdict on a cut in which groups of two channels, which have one level only, lose their other channel."""
+        return self.check(another_cut(units, self.rng, self.last), self.frozen)[0]
 
     def joined_verdict(self, units: Sequence[Unit]) -> Verdict | None:
         """As `verdict`, but freezes attributes of the failing module or of those around it while that gets further."""
         kept, before = random_cut(units, self.rng), self.frozen
+        self.last = kept
         found, plan = self.check(kept, self.frozen)
         while not found.equal and found.module:
             place = self.types.get(found.module, "")

@@ -68,6 +68,17 @@ def random_cut(units: Iterable[Unit], rng: np.random.Generator) -> dict[str, lis
     return kept
 
 
+def another_cut(
+    units: Iterable[Unit], rng: np.random.Generator, before: dict[str, list[int]]
+) -> dict[str, list[int]]:
+    """A random cut in which groups of two channels lose the one that they kept `before`."""
+    kept = random_cut(units, rng)
+    pairs = {name for name, channels in before.items() if channels in ([0], [1])}
+    groups = (group for unit in units for group in unit.groups)
+    turned = {g.name: [1 - before[g.name][0]] for g in groups if g.channels == 2 and g.name in pairs}
+    return kept | turned
+
+
 def _level(unit: Unit, share: float | None, rng: np.random.Generator) -> int:
     """A random level below all, another than `share` of them if there is one."""
     choices = [k for k in range(1, max(unit.levels - 1, 2)) if share is None or k != share * unit.levels]
