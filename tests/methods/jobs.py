@@ -91,7 +91,7 @@ def job(
     trainer = Trainer(made)
     given = {
         "network": made, "channels": channels,
-        "cost": channels.cost.at_size({layer.name: layer.macs for layer in count(made).layers}),
+        "cost": channels.cost.at_size({layer.name: layer.macs for layer in count(made, entry.size).layers}),
         "budget": Budget.parse(budget), "criterion": "l2", "allocation": jobs.default_allocation(method),
         "round_to": 1, "protect": (), "images": images(made.scale), "seed": 0,
         "options": jobs.options(method, options or {}), "train": trainer, "score": trainer.score,

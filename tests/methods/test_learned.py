@@ -21,15 +21,19 @@ METHODS: dict[str, dict[str, Any]] = {
 """Method -> options."""
 FAST = ("edsr", "srresnet", "bsrn", "SwinIR")
 """Residual trunk and pixel shuffle; BatchNorm and PReLU; depthwise; attention, LayerNorm and MLP."""
+UNTRAINABLE = ("SeemoRe", "IPT")
+"""The code of one fails in training mode with few experts; the other takes images of one size alone."""
 
 
 def entries() -> list[Any]:
     return [
         pytest.param(entry, id=entry.name, marks=[] if entry.name in FAST else [pytest.mark.slow])
         for entry in zoo.ALL
+        if entry.name not in UNTRAINABLE
     ]
 
 
+@pytest.mark.filterwarnings("ignore:'saved_variables' is deprecated:DeprecationWarning")  # OmniSR
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("entry", entries())
 def test_it_meets_the_budget_and_gives_one_plan(method: str, entry: zoo.Entry) -> None:
@@ -37,8 +41,7 @@ def test_it_meets_the_budget_and_gives_one_plan(method: str, entry: zoo.Entry) -
     pruned = jobs.method(method)(asked)
     assert len(pruned.plans) == 1
     assert asked.channels.check({c.group: c.kept for c in pruned.plans[0].choices}).equal
-    whole = count(asked.network).macs
-    assert count(pruned).macs <= max(0.7 * whole, 1)
+    assert count(pruned, entry.size).macs <= 0.7 * count(asked.network, entry.size).macs
     x = zoo.image(entry)
     with torch.no_grad():
         image = pruned(x)

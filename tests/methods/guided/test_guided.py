@@ -17,7 +17,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(material, name, value)
 
 
-@pytest.mark.parametrize("name", ["edsr", *(pytest.param(name, marks=pytest.mark.slow) for name in ("srresnet", "SwinIR"))])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("srresnet", "SwinIR")]
+
+
+@pytest.mark.parametrize("name", ["edsr", *SLOW])
 def test_rounds_end_in_one_plan_within_the_budget(name: str) -> None:
     asked = job("guided", zoo.find(name), "macs=0.5", options={"rounds": 3, "steps": 2})
     pruned = guided.prune(asked)
