@@ -106,6 +106,8 @@ class Solver:
             if further is None:
                 break
             found, plan = further
+        if found.equal and self.careful:
+            found = self.turned(units)
         if found.equal:
             return None
         self.frozen = before
