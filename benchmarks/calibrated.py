@@ -9,6 +9,7 @@ docs/calibrated.md of the rows.
 """
 
 import argparse
+import dataclasses
 import json
 import resource
 import time
@@ -22,7 +23,7 @@ import torch
 from drawings import drawings
 from rival import cut_by_torch_pruning
 
-from espalier import allocation, evaluation, importance
+from espalier import allocation, calibration, evaluation, importance
 from espalier.allocation import Budget
 from espalier.costs import count
 from espalier.data import PackedImages, pack
@@ -72,11 +73,23 @@ def material(options: argparse.Namespace, scale: int) -> PackedImages:
 def pruned(way: str, job: Job) -> Network:
     if way == "calibrated":
         return calibrated.prune(job)
+    if way == "one draft":
+        return one_draft(job)
     if way == "torch-pruning":
         return cut_by_torch_pruning(job.network, job.budget.value)
     scores = importance.scores("l2", job.network.body, job.channels.prunable)
     kept = allocation.allocate(job.channels, scores, job.budget, by="uniform", cost=job.cost)
     return cut(job.network, job.channels.plan(kept))
+
+
+def one_draft(job: Job) -> Network:
+    """Cut by damage and refitted once, on half of the patches: for comparing calibration images, not networks."""
+    seen = calibrated.patches(job.images, job.seed)
+    job = dataclasses.replace(job, network=calibrated.turned(job, seen))
+    inputs = job.network.encode(seen.drafted)
+    statistics = calibration.observe(job.network.body, inputs, job.channels.prunable)
+    curves = calibration.damages(job.network.body, job.channels.prunable, statistics)
+    return calibrated.refitted(job, curves, inputs, statistics.records)
 
 
 def measured(network: Network, data: Path, sets: list[str]) -> dict[str, float]:
@@ -184,7 +197,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent.parent / "shared" / "data")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--budgets", nargs="+", type=float, default=[0.75, 0.5, 0.25])
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=[*WAYS, "one draft"])
     parser.add_argument("--sets", nargs="+", default=["Set5"])
     parser.add_argument("--source", default="photographs", choices=["photographs", "drawings"])
     parser.add_argument("--images", type=int, default=32)

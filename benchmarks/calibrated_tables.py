@@ -1,0 +1,114 @@
+"""docs/calibrated.md from benchmarks/results: python benchmarks/calibrated_tables.py"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
+PAGE = (HERE / "calibrated.md.template").read_text(encoding="utf-8")
+WAYS = {
+    "calibrated": "calibrated",
+    "equal shares": "calibrated, equal shares",
+    "magnitude": "magnitude",
+    "torch-pruning": "Torch-Pruning",
+}
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    path = HERE / "results" / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    marks = ["---"] + ["---:"] * (len(head) - 1)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, marks, *lines])
+
+
+def usual(row: dict[str, Any]) -> bool:
+    return (row["images"], row["source"], row["seed"]) == (32, "photographs", 0)
+
+
+def quality(found: list[dict[str, Any]], test: str) -> str:
+    """One line per network and budget, one column per way."""
+    cells = {(r["network"], r["budget"], r["way"]): r for r in found if usual(r)}
+    pairs = sorted({key[:2] for key in cells}, key=lambda pair: (pair[0].lower(), -pair[1]))
+    lines = []
+    for name, budget in pairs:
+        dense = next(r["dense"].get(test) for key, r in cells.items() if key[:2] == (name, budget))
+        values = [psnr(cells.get((name, budget, way)), test) for way in WAYS]
+        if dense is not None and any(value not in ("", "fails") for value in values):
+            lines.append((f"{name} {budget:g}", f"{dense:.2f}", *values))
+    return table(("", "dense", *WAYS.values()), lines) if lines else "Not measured yet."
+
+
+def psnr(row: dict[str, Any] | None, test: str) -> str:
+    if row is None:
+        return ""
+    if "failed" in row:
+        return "fails"
+    return f"{row['psnr'][test]:.2f}" if test in row["psnr"] else ""
+
+
+def failures(found: list[dict[str, Any]]) -> str:
+    lines = [(f"{r['network']} {r['budget']:g}", f"`{r['failed']}`") for r in found if "failed" in r]
+    return table(("", "what it says"), lines) if lines else "It ran on all of them."
+
+
+def prices(found: list[dict[str, Any]]) -> str:
+    lines = [
+        (
+            r["network"],
+            f"{r['cpu_seconds']:.0f} s",
+            f"{r['peak_mib']} MiB",
+            f"{r['macs']:.3f}",
+            f"{r['params']:.3f}",
+        )
+        for r in found
+        if r["way"] == "calibrated" and r["budget"] == 0.5 and usual(r)
+    ]
+    return table(("", "processor time", "peak of the process", "MACs left", "parameters left"), lines)
+
+
+def spread(found: list[dict[str, Any]]) -> str:
+    lines = [
+        (r["network"], str(r["images"]), r["source"], str(r["seed"]), f"{r['psnr']['Set5']:.2f}")
+        for r in found
+        if r["way"] == "one draft" and "Set5" in r.get("psnr", {})
+    ]
+    return table(("", "images", "of", "seed", "Set5"), sorted(lines)) if lines else "Not measured yet."
+
+
+def latency(found: list[dict[str, Any]]) -> str:
+    lines = [
+        (f"{r['network']}, {label}", *(f"{c[key]:.3g}" for key in ("ms", "macs", "speedup", "realised")))
+        for r in found
+        for label, c in r["cells"].items()
+        if label != "dense"
+    ]  # fmt: skip
+    return table(("", "ms", "MACs left", "speed-up", "speed-up / MAC reduction"), lines)
+
+
+def growth(found: list[dict[str, Any]]) -> str:
+    lines = [
+        (str(r["blocks"]), str(r["layers"]), f"{r['cpu_seconds']:.1f} s", f"{r['ratio']:.2f}") for r in found
+    ]
+    return table(("blocks", "layers", "processor time", "time per layer, beside the first row"), lines)
+
+
+def main() -> None:
+    found = rows("calibrated.json")
+    page = PAGE.format(
+        quality="\n\n".join(f"### {t}\n\n{quality(found, t)}" for t in ("Set5", "Set14", "BSD100")),
+        failures=failures(found),
+        prices=prices(found),
+        spread=spread(found),
+        latency=latency(rows("latency.json")),
+        growth=growth(rows("calibrated_growth.json")),
+    )
+    (DOCS / "calibrated.md").write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
