@@ -51,8 +51,9 @@ class Solver:
         units = units_of(g for g in groups if g.status == "unproven")
         stuck = [unit for unit in units if unit.levels < 2]
         good = self.prove([unit for unit in units if unit.levels > 1])
-        if any(group.channels == 2 for unit in good for group in unit.groups) and not self.turned(good).equal:
-            self.careful = True
+        pairs = {group.name for unit in good for group in unit.groups if group.channels == 2}
+        self.careful = not pairs <= self.last.keys() or not (pairs and self.turned(good).equal)
+        if pairs and self.careful and self.verdict(good) is not None:
             good = self.one_by_one(good)
         return _labelled(groups, good, [*self.failed.values()], stuck)
 
