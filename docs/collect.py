@@ -100,12 +100,19 @@ def commands() -> str:
 
 
 def on_config(config: "MkDocsConfig", **_: Any) -> "MkDocsConfig":
-    """Put the methods into the navigation."""
-    pages = [
-        {"All methods": "methods/index.md"},
-        *({card.name: f"methods/{card.name}.md"} for card in cards()),
+    """Put the methods into the navigation, and pages that it does not name under "Measured"."""
+    named = re.findall(r"[\w/-]+\.md", str(config.nav))
+    cards_of = [{card.name: f"methods/{card.name}.md"} for card in cards()]
+    more = {
+        "Methods": [{"All methods": "methods/index.md"}, *cards_of],
+        "Measured": [
+            path.name for path in sorted(Path(config.docs_dir).glob("*.md")) if path.name not in named
+        ],
+    }
+    config.nav = [
+        {title: [*pages, *more[title]] if title in more else pages for title, pages in entry.items()}
+        for entry in config.nav or []
     ]
-    config.nav = [{"Methods": pages} if "Methods" in entry else entry for entry in config.nav or []]
     return config
 
 
