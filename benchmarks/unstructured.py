@@ -9,18 +9,20 @@ import argparse
 import copy
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from unstructured_page import page
 
 from espalier import training
 from espalier.allocation import Budget
 from espalier.channels import Channels
+from espalier.costs import latency
 from espalier.data import PackedImages, pack
-from espalier.evaluation import evaluate
+from espalier.evaluation.upscale import by_network
 from espalier.files import write_text
 from espalier.methods import job as jobs
 from espalier.methods.job import Job, Phase
@@ -30,10 +32,12 @@ from espalier.networks.file import save
 from espalier.networks.load import load
 from espalier.networks.network import Network
 from espalier.recipes.inspect import trace
+from espalier.recipes.measure import quality_of_images
 from espalier.recipes.opening import opened
-from espalier.sparsity import size, sparsity
+from espalier.sparsity import apply_, choose, size, sparsity, weights
 
 RESULTS = Path(__file__).parent / "results" / "unstructured.json"
+DOCS = Path(__file__).parents[1] / "docs" / "unstructured.md"
 SETS = ("Set5", "Set14", "BSD100")
 SPARSITIES = (0.3, 0.5, 0.7, 0.9, 0.95)
 
@@ -55,7 +59,7 @@ class Preset:
 
 
 PRESETS = {
-    "small": Preset("edsr(scale=2, blocks=3, channels=24)", 2, 600, 5e-4, 8, 24, pretrain=8000),
+    "small": Preset("edsr(scale=2, blocks=2, channels=16)", 2, 300, 1e-3, 8, 24, pretrain=4000),
     "rnet": Preset("RNet-EDSRlike/rnet_x4.pth", 4, 20_000, 1e-4, 16, 48, "BSDS500/train"),
     "imdn": Preset("IMDN/IMDN_x2.pth", 2, 20_000, 1e-4, 16, 48, "BSDS500/train"),
     "swinir": Preset(
@@ -79,16 +83,17 @@ class Way:
 
 WAYS = {
     "dense": Way(),
+    "balanced, calibrated start (ours)": Way("dynamic", {"rule": "balanced", "start": "calibrated"}),
     "one-shot": Way("sparse"),
-    "one-shot, LAMP": Way("sparse", {"spread": "lamp"}),
     "gradual": Way("sparse", {"schedule": "gradual"}),
-    "gradual, LAMP": Way("sparse", {"schedule": "gradual", "spread": "lamp"}),
-    "hard": Way("dynamic", {"rule": "hard"}),
-    "shrink": Way("dynamic", {"rule": "shrink"}),
-    "surgery": Way("dynamic", {"rule": "surgery"}),
-    "regrow": Way("dynamic", {"rule": "regrow"}),
-    "balanced (ours)": Way("dynamic", {"rule": "balanced"}),
     "obs": Way("obs", trains=False),
+    "gradual, LAMP": Way("sparse", {"schedule": "gradual", "spread": "lamp"}),
+    "balanced (ours)": Way("dynamic", {"rule": "balanced"}),
+    "shrink": Way("dynamic", {"rule": "shrink"}),
+    "regrow": Way("dynamic", {"rule": "regrow"}),
+    "one-shot, LAMP": Way("sparse", {"spread": "lamp"}),
+    "surgery": Way("dynamic", {"rule": "surgery"}),
+    "hard": Way("dynamic", {"rule": "hard"}),
     "obs, untrained": Way("obs", trains=False, after=False),
 }
 """The dense network has one cell per seed; it is trained as long as the others."""
@@ -128,32 +133,38 @@ class Bench:
             fit(network, Phase("dense", steps, schedule="cosine"), Idle())
             return network
         given = dict(way.options) | ({"steps": steps} if way.trains else {})
-        cost = self.channels.cost
-        network = jobs.method(way.method)(
-            Job(
-                self.network,
-                self.channels,
-                cost,
-                Budget("sparsity", share),
-                "l2",
-                "global",
-                1,
-                (),
-                self.images,
-                seed,
-                jobs.options(way.method, given),
-                fit,
-            )
+        job = Job(
+            network=self.network,
+            channels=self.channels,
+            cost=self.channels.cost,
+            budget=Budget("sparsity", share),
+            criterion="l2",
+            allocation="global",
+            round_to=1,
+            protect=(),
+            images=self.images,
+            seed=seed,
+            options=jobs.options(way.method, given),
+            train=fit,
         )
+        network = jobs.method(way.method)(job)
         if not way.trains and way.after:
             fit(network, Phase("after", steps, schedule="cosine"), Keeping(network.masks))
         return network
 
 
-def bench(name: str, data: Path, work: Path) -> Bench:
+def bench(name: str, data: Path, work: Path, lr: float | None = None, take: int | None = None) -> Bench:
     """Images, and the dense network, trained first where it has no published weights."""
     preset = PRESETS[name]
     images = pack(data / "sets" / preset.images, preset.scale)
+    if lr is not None or take is not None:
+        made = bench(name, data, work)
+        return replace(
+            made,
+            preset=replace(preset, lr=lr or preset.lr),
+            images=images.take(range(take or len(images))),
+            name=f"{name}, lr {lr or preset.lr:g}, {take or len(images)} images",
+        )
     if not preset.pretrain:
         network = opened(data / "weights" / preset.reference, preset.scale)
         return Bench(name, preset, network, trace(network), images, data)
@@ -170,11 +181,15 @@ def bench(name: str, data: Path, work: Path) -> Bench:
     return Bench(name, preset, network, trace(network), images, data)
 
 
-def measured(network: Network, data: Path, sets: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    return {name: evaluate(network, data / "sets" / name).to_dict()["mean"] for name in sets}
+def measured(network: Network, data: Path, sets: Sequence[str]) -> dict[str, dict[str, float]]:
+    upscaler = {"it": by_network(network)}
+    packed = {name: pack(data / "sets" / name, network.scale) for name in sets}
+    return {
+        name: quality_of_images(upscaler, images)["it"].to_dict()["mean"] for name, images in packed.items()
+    }
 
 
-def row(made: Bench, way: str, share: float, seed: int) -> dict[str, Any]:
+def row(made: Bench, way: str, share: float, seed: int, sets: Sequence[str]) -> dict[str, Any]:
     started = time.perf_counter()
     network = made.cell(WAYS[way], share, seed)
     seconds, weighed = time.perf_counter() - started, size(network)
@@ -182,21 +197,38 @@ def row(made: Bench, way: str, share: float, seed: int) -> dict[str, Any]:
         "network": made.name, "way": way, "sparsity": share, "seed": seed,
         "achieved": sparsity(network.masks), "nonzero": weighed.nonzero, "bytes": weighed.bytes,
         "bound": weighed.bound, "seconds": round(seconds, 1), "steps": made.preset.steps, "lr": made.preset.lr,
-        "quality": measured(network, made.data, SETS),
+        "quality": measured(network, made.data, sets),
     }  # fmt: skip
 
 
+def speed(network: Network) -> dict[str, Any]:
+    """Milliseconds of the network as it is and with nine of ten weights zero, in turn on the same machine."""
+    pruned = copy.deepcopy(network)
+    pruned.masks = choose({name: w.detach().abs() for name, w in weights(network).items()}, 0.9)
+    apply_(pruned, pruned.masks)
+    times = latency.measure({"dense": network, "zeros": pruned}, (180, 320), seconds=10.0)
+    return {"size": [180, 320], "sparsity": 0.9} | {name: time.to_dict() for name, time in times.items()}
+
+
+def content() -> dict[str, Any]:
+    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"rows": []}
+
+
 def rows() -> list[dict[str, Any]]:
-    return json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
+    return content()["rows"]
+
+
+def store(found: Mapping[str, Any]) -> None:
+    from espalier.recipes.run import environment
+
+    whole = content() | {"environment": environment()} | dict(found)
+    write_text(RESULTS, json.dumps(whole, indent=1) + "\n")
 
 
 def write(found: dict[str, Any]) -> None:
-    from espalier.recipes.run import environment
-
     psnr = {name: round(mean["psnr"], 3) for name, mean in found["quality"].items()}
     print(found["way"], found["sparsity"], found["seed"], psnr, found["seconds"], flush=True)
-    content = {"environment": environment(), "rows": [*rows(), found]}
-    write_text(RESULTS, json.dumps(content, indent=1) + "\n")
+    store({"rows": [*rows(), found]})
 
 
 def key(found: Mapping[str, Any]) -> tuple:
@@ -211,15 +243,32 @@ def main() -> None:
     parser.add_argument("--sparsities", nargs="+", type=float, default=list(SPARSITIES))
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--lr", type=float, help="instead of the preset's; such rows are kept apart")
+    parser.add_argument(
+        "--take", type=int, help="train on the first so many images; such rows are kept apart"
+    )
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--table", action="store_true", help="write docs/unstructured.md and nothing else")
+    parser.add_argument("--speed", action="store_true", help="only time zeros beside dense weights")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    made = bench(options.preset, options.data, options.work)
-    for seed in options.seeds:
-        for way in options.ways:
-            for share in options.sparsities if WAYS[way].method else [0.0]:
-                if (options.preset, way, share, seed) not in {key(found) for found in rows()}:
-                    write(row(made, way, share, seed))
+    if options.table:
+        write_text(DOCS, page(content()))
+        return
+    made = bench(options.preset, options.data, options.work, options.lr, options.take)
+    if options.speed:
+        store({"speed": speed(made.network)})
+        return
+    wanted = [
+        (way, share if WAYS[way].method else 0.0, seed)
+        for seed in options.seeds
+        for share in options.sparsities
+        for way in options.ways
+    ]
+    for way, share, seed in wanted:
+        if (made.name, way, share, seed) not in {key(found) for found in rows()}:
+            write(row(made, way, share, seed, options.sets))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import torch
 from espalier.calibration.solve import Rows
 from espalier.errors import PlanError
 from espalier.methods import obs
-from espalier.methods.calibrated import difference, patches
+from espalier.methods.calibrated import difference
+from espalier.methods.calibrated.material import patches
 from espalier.methods.obs.elimination import eliminate
 from espalier.methods.obs.refitting import fit
 from espalier.sparsity import Pattern, apply_, choose, sparsity, weights

@@ -9,7 +9,8 @@ from torch import Tensor
 from espalier.calibration import Record, record, refit, sensitivities
 from espalier.calibration.layers import is_layer
 from espalier.errors import PlanError
-from espalier.methods.calibrated import difference, patches
+from espalier.methods.calibrated import difference
+from espalier.methods.calibrated.material import patches
 from espalier.methods.job import Job
 from espalier.methods.masking import Masks
 from espalier.methods.obs.elimination import prices

@@ -13,8 +13,8 @@ DAMPING = 1e-3
 """Added to the moments, as a share of their mean square, so that their inverse exists."""
 STEPS = 64
 """In so many steps all weights of a row go."""
-CHUNK = 16
-"""Outputs worked on together: each needs its own inverse."""
+NUMBERS = 6_000_000
+"""Of all inverses that are worked on together: each output needs its own."""
 
 
 def prices(
@@ -58,7 +58,12 @@ def eliminate(moments: Tensor, rows: Tensor, damping: float = DAMPING) -> Tensor
     ridge = max(damping * float(moments.diagonal().mean()), 1e-30)
     damped = moments.double() + ridge * torch.eye(len(moments), dtype=torch.float64, device=moments.device)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
-    return torch.cat([_greedily(inverse, part.double()) for part in rows.split(CHUNK)])
+    return torch.cat([_greedily(inverse, part.double()) for part in rows.split(together(len(moments)))])
+
+
+def together(columns: int) -> int:
+    """Outputs to work on at once."""
+    return max(1, NUMBERS // columns**2)
 
 
 def _greedily(inverse: Tensor, rows: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from torch import Tensor
 from espalier.calibration.layers import Layer, fill_, matrix
 from espalier.calibration.refit import Solve
 from espalier.calibration.solve import DAMPINGS, Rows, product
+from espalier.methods.obs.elimination import together
 
-CHUNK = 16
 ROUNDS = 2
 """More solutions where only the positive part of a layer's output matters."""
 
@@ -69,8 +69,8 @@ def _change(rows: Rows, start: Tensor, free: Tensor, damping: float) -> Tensor:
     gram, moments = product(rows.inputs, rows.inputs), product(rows.inputs, rows.missing(start)).T
     ridge = max(damping * float(gram.diagonal().mean()), 1e-30)
     damped = gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    changes = []
-    for open_, right in zip(free.split(CHUNK), moments.split(CHUNK)):
+    changes, chunk = [], together(len(gram))
+    for open_, right in zip(free.split(chunk), moments.split(chunk)):
         own = damped * (open_[:, :, None] & open_[:, None, :]) + torch.diag_embed((~open_).double())
         factors, _ = torch.linalg.cholesky_ex(own)
         changes.append(torch.cholesky_solve((right * open_)[:, :, None], factors)[:, :, 0])

@@ -1,0 +1,53 @@
+"""The page on sparse networks, from rows as the benchmark writes them."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def pages() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("unstructured_page", FOLDER / "unstructured_page.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules.pop("unstructured_page", None)
+    return module
+
+
+def row(way: str, share: float, psnr: float, seed: int = 0) -> dict:
+    quality = {name: {"psnr": psnr, "ssim": 0.9} for name in ("Set5", "Set14", "BSD100")}
+    facts = {"steps": 10, "lr": 1e-3, "bytes": 1020, "bound": 1000.0}
+    return {"network": "small", "way": way, "sparsity": share, "seed": seed, "quality": quality, **facts}
+
+
+def test_means_spreads_and_the_best_of_each_sparsity(pages: ModuleType) -> None:
+    rows = [
+        row("dense", 0.0, 35.0),
+        row("gradual", 0.5, 34.0),
+        row("ours", 0.5, 34.5),
+        row("ours", 0.5, 34.7, 1),
+    ]
+    text = pages.page({"rows": rows, "environment": {"torch": "2"}})
+    assert "| 0 | dense | 35.000 (0.9000) |" in text
+    assert "| 0.5 | gradual | 34.000 (0.9000) |" in text
+    assert "| 0.5 | ours | **34.600 ± 0.141 (0.9000)** |" in text
+    assert "10 steps at a learning rate of 0.001, 2 seeds." in text
+    assert "| small | 0.5 | 1,020 | 2.00% |" in text
+    assert "Not measured." in text
+
+
+def test_speed_and_what_was_tried(pages: ModuleType) -> None:
+    speed = {"size": [10, 20], "sparsity": 0.9, "dense": {"ms": 4.0}, "zeros": {"ms": 4.2}}
+    tried = [{"lr": 2e-3, "images": 3, "way": "ours", "changed": "band 0", "Set5": 35.1234}]
+    text = pages.page({"rows": [row("dense", 0.0, 35.0)], "speed": speed, "tried": tried})
+    assert "1.05 times the time of the dense one (4.2 and 4.0 ms for an input of 20 × 10" in " ".join(
+        text.split()
+    )
+    assert "| 0.002 | 3 | ours | band 0 | 35.123 |" in text
