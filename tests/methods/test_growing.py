@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from espalier import training
 from espalier.channels import ChannelGroup, Member
 from espalier.methods.growing import Decay, Gradient, Growing, Lasso, Moment, kept, length, smallest
-from espalier.methods.pace import UNIT, published, within
+from espalier.methods.pace import SHRINK, UNIT, published, within
 from espalier.methods.places import everything, filters, is_constrained, makers, scales
 from espalier.methods.protocol import Context
 from espalier.methods.scales import fold_, pressed, scale_
@@ -151,6 +151,9 @@ def test_decay_and_lasso() -> None:
     method.after_step(0)
     assert torch.allclose(network.a.weight[2], weight[2] * torch.tensor(-0.1).exp())
     assert torch.equal(network.a.weight[:2], weight[:2])
+    network.a.weight.grad = torch.ones_like(network.a.weight)
+    Decay(0.1).on_gradient(network.a.weight, torch.tensor([[0.0], [0.05], [0.1]]))
+    assert network.a.weight.grad[:, 0].tolist() == [1.0, 1.0, 0.0]  # at the ceiling the loss has no say
     network.b.weight.grad = torch.zeros_like(network.b.weight)
     Lasso().on_gradient(network.b.weight, torch.tensor([[0.0], [0.0], [0.5]]))
     assert torch.equal(network.b.weight.grad[2], 0.5 * network.b.weight[2].sign())
@@ -179,7 +182,7 @@ def test_a_short_schedule_has_the_proportions_of_the_published_one(steps: int) -
     updates = [
         min(k + 1, round(short.ceiling / short.delta)) for k in range(-(-short.grow // short.interval))
     ]
-    assert sum(updates) * short.delta * short.interval == pytest.approx(7.0)
+    assert sum(updates) * short.delta * short.interval == pytest.approx(SHRINK)
     if steps >= 100:
         assert short.grow / steps == pytest.approx(like.grow / like.steps, abs=0.01)
 

@@ -5,6 +5,7 @@ penalties change at each update and which channels are to go; a press says how t
 Wang et al., "Neural Pruning via Growing Regularization", ICLR 2021.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -58,11 +59,16 @@ class Gradient:
         pass
 
 
+@dataclass(frozen=True)
 class Decay:
     """Weights shrink by exp(-penalty) after each step, without Adam, which moves none by more than its rate."""
 
+    ceiling: float = math.inf
+    """Penalty from which the loss no longer moves them: it would push each weight back by Adam's rate."""
+
     def on_gradient(self, weight: nn.Parameter, penalty: Tensor) -> None:
-        pass
+        if weight.grad is not None and bool((penalty >= 0.999 * self.ceiling).any()):
+            weight.grad.mul_(penalty < 0.999 * self.ceiling)
 
     def on_weight(self, weight: nn.Parameter, penalty: Tensor) -> None:
         weight.mul_((-penalty).exp())

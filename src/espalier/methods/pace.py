@@ -9,8 +9,8 @@ from espalier.methods.growing import Decay, Gradient, Press
 
 UNIT = 1 / 255
 """The published penalties balance a loss on images in 0..255; ours are in 0..1."""
-SHRINK = 7.0
-"""Exponent by which weights that are to go have shrunk at the end of a short growth (to 0.09 %)."""
+SHRINK = 5.0
+"""Exponent by which weights that are to go have shrunk at the end of a short growth (to 0.7 %)."""
 UPDATES = 50
 
 
@@ -61,7 +61,8 @@ def within(steps: int, like: Pace) -> Pace:
     interval = max(1, grow // UPDATES)
     updates = -(-grow // interval)
     delta = 2 * SHRINK / (interval * updates * (updates + 1))
-    return Pace(align, grow, max(0, steps - align - grow), interval, delta, updates * delta, Decay())
+    ceiling = updates * delta
+    return Pace(align, grow, max(0, steps - align - grow), interval, delta, ceiling, Decay(ceiling))
 
 
 def pace(options: GrowthOptions, like: Pace) -> Pace:
