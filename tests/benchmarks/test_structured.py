@@ -1,0 +1,65 @@
+"""The page on structured methods, from rows as the benchmark writes them; cells of equal cost."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import structured
+
+    yield structured
+    for name in ("structured", "structured_tables"):
+        sys.modules.pop(name, None)
+
+
+def row(method: str, ratio: float, psnr: float, seed: int = 0, **removal: float) -> dict[str, Any]:
+    return {
+        "preset": "small", "method": method, "ratio": ratio, "seed": seed, "steps": 10, "learned": 5, "macs": 0.25,
+        "params": 0.3, "removal": removal, "pruned": {"Set5": psnr - 1}, "psnr": {"Set5": psnr},
+        "dense": {"Set5": 37.4},
+    }  # fmt: skip
+
+
+def test_the_page_has_means_over_seeds_the_best_in_bold_and_removal(
+    bench: ModuleType, tmp_path: Path
+) -> None:
+    notes = {"psnr before removal": 30.0, "psnr after removal": 29.99}
+    rows = [
+        row("l1", 0.5, 35.0),
+        row("l1", 0.5, 36.0, seed=1),
+        row("assl", 0.5, 36.25, **notes),
+        row("l1", 0.9, 31.0),
+    ]
+    environment = {"espalier": "0", "torch": "2", "device": "CPU"}
+    (tmp_path / "rows.json").write_text(json.dumps({"environment": environment, "rows": rows}))
+    bench.write_tables(tmp_path / "rows.json", tmp_path / "page.md")
+    page = (tmp_path / "page.md").read_text()
+    assert "| L1 norm (`magnitude`) | 35.50 | **31.00** |" in page
+    assert "| `assl` | **36.25** |  |" in page
+    assert "| EDSR x2 | `assl` | 50% | 25% | 5 | 30.000 | 29.990 | -0.010 |" in page
+    assert "Means of 2 seeds." in page
+
+
+@pytest.mark.parametrize("way", ["srp", "assl", "gassl", "guided", "calibrated", "l1", "scratch"])
+def test_methods_that_learn_share_the_same_steps(bench: ModuleType, way: str) -> None:
+    made = bench.Bench("small", bench.SMALL, None, None, {})
+    learned = sum(made.told(way).values())
+    assert learned == (0 if way in ("calibrated", "l1", "scratch") else bench.SMALL.steps // 2)
+
+
+def test_a_network_from_scratch_has_the_widths_and_none_of_the_weights(bench: ModuleType) -> None:
+    one, two = (bench.load("edsr(scale=2, blocks=1, channels=8)") for _ in range(2))
+    fresh = bench.untrained(two, seed=3).state_dict()
+    for name, value in one.state_dict().items():
+        assert fresh[name].shape == value.shape
+        assert ".shift" in name or "mean" in name or not (fresh[name] == value).all()
