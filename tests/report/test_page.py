@@ -1,5 +1,6 @@
 import dataclasses
 import re
+from pathlib import Path
 
 from espalier.report import folder, page
 
@@ -56,3 +57,16 @@ def test_crops_beyond_the_budget_are_mentioned(run_folder, monkeypatch) -> None:
     monkeypatch.setattr("espalier.report.pictures.BUDGET", 60_000)
     html = page.render(folder.read(run_folder))
     assert re.search(r"[12] more lie in the folder", html)
+
+
+def test_each_phase_of_a_method_has_its_own_curves(run_folder: Path) -> None:
+    for name in ("hair", "assl"):
+        (run_folder / "phases" / name).mkdir(parents=True)
+        (run_folder / "phases" / name / "log.jsonl").write_text((run_folder / "log.jsonl").read_text())
+    text = page.render(folder.read(run_folder))
+    assert text.index("<h3>hair</h3>") < text.index("<h3>assl</h3>") < text.index("<h3>recovery</h3>")
+    assert text.count("500 steps, 2.50 a second.") == 3
+
+
+def test_a_single_training_needs_no_heading(run_folder: Path) -> None:
+    assert "<h3>recovery" not in page.render(folder.read(run_folder))

@@ -48,4 +48,4 @@ def test_cut_counts_channels_and_groups(run_folder) -> None:
 
 
 def test_training_tells_steps_and_speed(run_folder) -> None:
-    assert training(folder.read(run_folder)) == "500 steps, 2.50 a second."
+    assert training(folder.read(run_folder).log) == "500 steps, 2.50 a second."

@@ -16,7 +16,6 @@ from espalier.networks.network import Network
 from espalier.recipes import run, stages
 from espalier.recipes.console import say
 from espalier.recipes.distill import BEGUN, plain, prepared, report, teach
-from espalier.recipes.fitting import PHASES
 from espalier.recipes.opening import opened
 from espalier.recipes.students import Material, material, pruned
 from espalier.recipes.teaching import DistillConfig
@@ -147,7 +146,7 @@ def thinned(
     second = train.model_copy(
         update={"steps": steps, "warmup": 0, "gan": train.gan.model_copy(update={"warmup": 0})}
     )
-    run = out / PHASES / "pruning"
+    run = out / folder.PHASES / "pruning"
     known = learned(out, train)
     teach(student, teacher, images, second, run, resume=resume, meanwhile=methods, learned=known)
     for method in methods:

@@ -13,10 +13,9 @@ from espalier.methods import protocol
 from espalier.methods.job import Phase
 from espalier.networks.network import Network
 from espalier.recipes.console import say
+from espalier.report import folder
 from espalier.training.device import images_on
 
-PHASES = "phases"
-"""Folder in a run folder with one folder per phase: its log, and while the run lasts its checkpoints."""
 VALIDATED = 3
 """Test images that training is watched on."""
 
@@ -37,10 +36,10 @@ class Fitting:
 
     def __call__(self, network: Network, phase: Phase, method: protocol.Method) -> None:
         say(f"{phase.name}: {phase.steps} steps")
-        self.fit(network, phase, method, self.run / PHASES / phase.name)
+        self.fit(network, phase, method, self.run / folder.PHASES / phase.name)
 
-    def fit(self, network: Network, phase: Phase, method: protocol.Method, folder: Path) -> None:
-        """Train in place, with checkpoints and log in `folder`."""
+    def fit(self, network: Network, phase: Phase, method: protocol.Method, place: Path) -> None:
+        """Train in place, with checkpoints and log in `place`."""
         largest = int(self.images.places[:, 4:6].min(1).max())
         settings = training.TrainSettings(
             steps=phase.steps,
@@ -61,7 +60,7 @@ class Fitting:
             method=method,
             teacher=self.dense if any(name.startswith("teacher") for name in phase.losses) else None,
             validate=self.validation,
-            run=folder,
+            run=place,
             resume=self.resume,
         )
 
@@ -78,5 +77,5 @@ class Fitting:
 
     def tidy(self) -> None:
         """Remove the checkpoints of a finished run; the logs stay."""
-        for folder in (self.run, *(self.run / PHASES).glob("*")):
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        for place in (self.run, *(self.run / folder.PHASES).glob("*")):
+            shutil.rmtree(place / "checkpoints", ignore_errors=True)

@@ -1,7 +1,7 @@
 """What a run folder holds, and reading it back."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ PLAN = "plan.json"
 COST = "cost.json"
 METRICS = "metrics.json"
 LOG = "log.jsonl"
+PHASES = "phases"
+"""One folder per phase of training that a method asked for, each with its own log."""
 CROPS = "crops/crops.json"
 NETWORK = "network.safetensors"
 PLAIN = "plain.pth"
@@ -23,6 +25,10 @@ PAGE = "report/index.html"
 
 VERSIONS = ("bicubic", "dense", "pruned", "recovered", "original")
 """Names of the pictures and rows of a run, in the order in which they are shown."""
+
+
+Log = tuple[dict[str, Any], ...]
+"""Records of a log, one per line."""
 
 
 class RunError(EspalierError):
@@ -57,8 +63,10 @@ class Run:
     `activations`, `convs`, `ms`, `ms_spread` and `memory` (bytes) as far as they were measured."""
     metrics: dict[str, Any]
     """`{"set", "scale", "y", "rows": {version: {"mean": {psnr, ssim}, "images": [{name, psnr, ssim}]}}}`."""
-    log: tuple[dict[str, Any], ...]
+    log: Log
     crops: tuple[Crop, ...]
+    phases: dict[str, Log] = field(default_factory=dict)
+    """Name to log, in the order in which they were written."""
 
     @property
     def name(self) -> str:
@@ -85,6 +93,7 @@ def read(path: str | Path) -> Run:
         metrics=_json(path / METRICS),
         log=_lines(path / LOG),
         crops=_crops(path / CROPS),
+        phases=_phases(path / PHASES),
     )
 
 
@@ -115,7 +124,7 @@ def _plan(path: Path) -> PrunePlan | None:
         raise RunError(f"cannot read {path}: {error}") from error
 
 
-def _lines(path: Path) -> tuple[dict[str, Any], ...]:
+def _lines(path: Path) -> Log:
     """Records of a log; a last line cut short by an interruption is left out."""
     if not path.is_file():
         return ()
@@ -128,6 +137,11 @@ def _lines(path: Path) -> tuple[dict[str, Any], ...]:
             if number < len(lines):
                 raise RunError(f"cannot read {path}, line {number}: {error}") from error
     return tuple(records)
+
+
+def _phases(path: Path) -> dict[str, Log]:
+    logs = sorted(path.glob(f"*/{LOG}"), key=lambda log: log.stat().st_mtime_ns)
+    return {log.parent.name: _lines(log) for log in logs}
 
 
 def _crops(path: Path) -> tuple[Crop, ...]:

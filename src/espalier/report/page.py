@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from espalier import __version__
 from espalier.report import charts, pictures
-from espalier.report.folder import VERSIONS, Run
+from espalier.report.folder import VERSIONS, Log, Run
 from espalier.report.front import front_charts
 from espalier.report.rows import Column, Row, cell, change, find, result, rows, used
 from espalier.report.series import series
@@ -17,7 +17,7 @@ from espalier.report.summary import conditions, cut, sentence, title, training
 
 EMPTY: dict[str, Any] = {
     "tiles": (), "table": (), "columns": (), "conditions": "", "pareto": (), "panels": (), "left_out": 0,
-    "groups": (), "cut": "", "curves": (), "training": "", "images": (), "image_versions": (), "details": (),
+    "groups": (), "cut": "", "curves": (), "images": (), "image_versions": (), "details": (),
     "command": "", "scale": "scale", "luma": True, "versions": (), "first": "", "second": "", "top": 0.0,
 }  # fmt: skip
 """A page with nothing on it; every part is shown only where it is filled."""
@@ -45,7 +45,6 @@ def render(run: Run) -> str:
         **_picture_parts(run),
         **_channel_parts(run),
         "curves": _curves(run),
-        "training": training(run),
         **_image_parts(run),
         "details": _details(run),
         "command": f"espalier {run.config.get('command', 'compress')} --config {run.path / 'config.yaml'}",
@@ -166,10 +165,18 @@ def _channel_parts(run: Run) -> dict[str, Any]:
     }
 
 
-def _curves(run: Run) -> list[Markup]:
+def _curves(run: Run) -> list[dict[str, Any]]:
+    """Of the method's phases and of the run's own training; logs of a single line are left out."""
+    own = "recovery" if "recovered" in run.metrics.get("rows", {}) else "training"
+    logs = {**run.phases, own: run.log} if own == "recovery" else {own: run.log, **run.phases}
+    found = [{"name": name, "told": training(log), "charts": _charts(log)} for name, log in logs.items()]
+    return [phase for phase in found if phase["charts"]]
+
+
+def _charts(log: Log) -> list[Markup]:
     return [
         Markup(charts.curve(points, "step", heading, f"{heading} over the steps of training"))
-        for heading, points in series(run.log).items()
+        for heading, points in series(log).items()
         if len(points) > 1
     ]
 

@@ -2,7 +2,7 @@
 
 from pathlib import PurePath
 
-from espalier.report.folder import Run
+from espalier.report.folder import Log, Run
 from espalier.report.rows import Row, change, find, result, rows
 
 
@@ -114,9 +114,9 @@ def cut(run: Run) -> str:
     return f"{kept:,} of {total:,} channels stay; {touched} of {len(choices)} groups were cut."
 
 
-def training(run: Run) -> str:
+def training(log: Log) -> str:
     """How many steps were done, and how fast."""
-    steps = [record for record in run.log if "step" in record]
+    steps = [record for record in log if "step" in record]
     if not steps:
         return ""
     rate = steps[-1].get("rate")

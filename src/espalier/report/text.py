@@ -14,7 +14,7 @@ def render(run: Run) -> str:
         markdown(table) if table else "",
         conditions(run, compared=False),
         _cut(run),
-        f"## Training\n\n{training(run)}" if run.log else "",
+        f"## Training\n\n{training(run.log)}" if run.log else "",
         _facts("Settings", run.config),
         _facts("Environment", run.environment),
         f"Pictures and curves: [{PAGE}]({PAGE}).",
