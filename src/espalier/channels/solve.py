@@ -16,7 +16,7 @@ from espalier.channels.groups import ChannelGroup
 from espalier.channels.lowering import Frozen, Kept
 from espalier.channels.proof import Verdict
 from espalier.channels.ties import common_tie
-from espalier.channels.units import Unit, another_cut, random_cut, units_of
+from espalier.channels.units import Unit, another_cut, crowded, random_cut, units_of
 from espalier.plan import PrunePlan
 
 Check = Callable[[Kept, Frozen], tuple[Verdict, PrunePlan]]
@@ -51,11 +51,18 @@ class Solver:
         units = units_of(g for g in groups if g.status == "unproven")
         stuck = [unit for unit in units if unit.levels < 2]
         good = self.prove([unit for unit in units if unit.levels > 1])
-        pairs = {group.name for unit in good for group in unit.groups if group.channels == 2}
-        self.careful = not pairs <= self.last.keys() or not (pairs and self.turned(good).equal)
-        if pairs and self.careful and self.verdict(good) is not None:
-            good = self.one_by_one(good)
+        good = self.once_more(good)
         return _labelled(groups, good, [*self.failed.values()], stuck)
+
+    def once_more(self, good: list[Unit]) -> list[Unit]:
+        """A second trial where one may have been right by chance: pairs of channels, sizes that could not but agree."""
+        pairs = {group.name for unit in good for group in unit.groups if group.channels == 2}
+        if not pairs and not crowded(good):
+            return good
+        self.careful = not pairs <= self.last.keys() or not self.turned(good).equal
+        if self.careful and self.verdict(good) is not None:
+            good = self.one_by_one(good)
+        return good
 
     def prove(self, units: list[Unit]) -> list[Unit]:
         """The units that are right together, joined where they must be."""

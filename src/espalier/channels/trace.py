@@ -6,7 +6,7 @@ branches are followed as they happen.
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -216,8 +216,12 @@ def traced_run(
 
 @contextmanager
 def _mkldnn(allowed: bool) -> Iterator[None]:
-    with nullcontext() if allowed else torch.backends.mkldnn.flags(enabled=False):
+    before = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(before and allowed)
+    try:
         yield
+    finally:
+        torch._C._set_mkldnn_enabled(before)
 
 
 def _follow_modules(network: nn.Module, stack: list[str]) -> list[Any]:

@@ -1,7 +1,7 @@
 """What is decided at once: one group, or several that must keep the same share of their channels."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -51,21 +51,25 @@ def random_cut(units: Iterable[Unit], rng: np.random.Generator) -> dict[str, lis
 
     A random choice, but the first and the last channel go wherever two can: code that takes channels by fixed
     positions (x[:, 2:3], a roll) may happen to be right while those stay. One end loses more than the other: halves
-    that must stay equal would be so by chance. And no unit keeps the same share as the
-    largest, where it can help it: sizes that must agree would agree by chance.
+    that must stay equal would be so by chance. And as few units as can be keep the same share, none that of the
+    largest: sizes that must agree would agree by chance.
     """
-    kept = {}
     several = [unit for unit in units if unit.levels > 1]
     largest = max(several, key=lambda unit: len(unit.groups), default=None)
-    common = _level(largest, None, rng) / largest.levels if largest else None
-    for unit in several:
-        if unit is largest and common is not None:
-            level = round(common * unit.levels)
-        else:
-            level = _level(unit, common, rng)
+    kept: dict[str, list[int]] = {}
+    used: Counter[float] = Counter()
+    for unit in sorted(several, key=lambda u: u is not largest):
+        level = _level(unit, used, rng)
+        used[level / unit.levels] += len(several) if unit is largest else 1
         for group, count in zip(unit.groups, unit.counts(level), strict=True):
             kept[group.name] = _inner_choice(group.channels, count, rng)
     return kept
+
+
+def crowded(units: Iterable[Unit]) -> bool:
+    """Whether in every cut some units keep the same share."""
+    counts = Counter(unit.levels for unit in units)
+    return any(count > max(levels - 2, 1) for levels, count in counts.items())
 
 
 def another_cut(
@@ -79,10 +83,11 @@ def another_cut(
     return kept | turned
 
 
-def _level(unit: Unit, share: float | None, rng: np.random.Generator) -> int:
-    """A random level below all, another than `share` of them if there is one."""
-    choices = [k for k in range(1, max(unit.levels - 1, 2)) if share is None or k != share * unit.levels]
-    return int(rng.choice(choices or [1]))
+def _level(unit: Unit, used: Counter[float], rng: np.random.Generator) -> int:
+    """A random level below all, of those whose share has been used least."""
+    choices = range(1, max(unit.levels - 1, 2))
+    times = np.array([used[level / unit.levels] for level in choices])
+    return int(rng.choice(np.flatnonzero(times == times.min()))) + 1
 
 
 def _inner_choice(channels: int, count: int, rng: np.random.Generator) -> list[int]:
