@@ -134,6 +134,19 @@ def test_other_settings_in_the_same_folder_are_refused(photos: Path, changed: di
         recipe.sweep(grid(photos, budgets="0.5", **changed))
 
 
+def test_a_setting_that_is_newer_than_the_run_is_as_by_default(
+    photos: Path, compressions: list[Path]
+) -> None:
+    recipe.sweep(grid(photos, budgets="0.5"))
+    config = compressions[0] / "config.yaml"
+    kept = [line for line in config.read_text().splitlines() if not line.startswith("criterion")]
+    config.write_text("\n".join(kept))
+    recipe.sweep(grid(photos, budgets="0.5"))
+    assert len(compressions) == 1
+    with pytest.raises(OutputError, match="with criterion: l2, and now criterion is l1"):
+        recipe.sweep(grid(photos, budgets="0.5", criterion="l1"))
+
+
 def test_a_folder_of_something_else_is_refused(photos: Path) -> None:
     wish = grid(photos)
     wish.out.mkdir()

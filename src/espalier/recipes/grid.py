@@ -109,11 +109,11 @@ def claim(grid: Grid) -> None:
 
 
 def _check_begun(grid: Grid, cell: Cell) -> None:
-    """A run that was begun must be what is asked for now."""
+    """A run that was begun must be what is asked for now; a setting that did not exist then is as by default."""
     path = grid.path(cell) / folder.CONFIG
     if not path.is_file():
         return
-    begun = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    begun = _dumped(CompressSettings()) | (yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     wanted = {**_shared(grid), **_dumped(cell_settings(grid, cell))}
     for key in dict.fromkeys((*begun, *wanted)):
         if begun.get(key) != wanted.get(key):
