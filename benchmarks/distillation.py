@@ -11,6 +11,7 @@ last checkpoint in --runs. All rows take the same number of steps with the same 
 import argparse
 import dataclasses
 import json
+import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ DATA = FOLDER.parents[1] / "shared" / "data"
 WEIGHTS = "weights/SRGAN-G/netG_epoch_4_100.pth"
 SETS = ("Set5", "Set14", "BSD100")
 HELD_OUT = 6
+TIMED = (45, 80)
+"""Height and width of the LR image that time is measured on."""
 SHARE = 0.18
 FRESH = "srresnet(scale=4, blocks=1, channels=64, fuse='prelu', output='tanh', kernel=9)"
 
@@ -104,7 +107,9 @@ class Bench:
             "training": self.train.model_dump(mode="json"),
             "share": SHARE,
         }
-        write_text(self.results, json.dumps({**shared, "rows": self.rows() | {name: row}}, indent=1) + "\n")
+        rows = self.rows() | {name: row}
+        ordered = {name: rows[name] for name in ROWS if name in rows}
+        write_text(self.results, json.dumps({**shared, "rows": ordered}, indent=1) + "\n")
         print(name, {key: value for key, value in row.items() if key != "row"}, flush=True)
 
 
@@ -157,6 +162,25 @@ def measured(bench: Bench, name: str) -> None:
     })  # fmt: skip
 
 
+@torch.no_grad()
+def timed(bench: Bench, rounds: int = 15) -> None:
+    """Processor time of all networks in turn, as a share of the teacher's: nearly deaf to other work."""
+    rows, image = bench.rows(), torch.rand(1, 3, *TIMED)
+    networks = {name: bench.network(name).eval() for name in rows}
+    seconds: dict[str, list[float]] = {name: [] for name in networks}
+    for _ in range(rounds + 1):
+        for name, network in networks.items():
+            began = time.process_time()
+            network(image)
+            seconds[name].append(time.process_time() - began)
+    shares = {
+        name: statistics.median(a / b for a, b in zip(each[1:], seconds["teacher"][1:]))
+        for name, each in seconds.items()
+    }
+    for name, row in rows.items():
+        bench.write(name, row | {"time": round(shares[name], 3)})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -165,6 +189,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--runs", type=Path, default=Path("runs/distillation"))
     parser.add_argument("--results", type=Path, default=FOLDER / "results" / "distillation.json")
+    parser.add_argument("--times", action="store_true", help="measure the rows' time too, at the end")
     parser.add_argument("--tables", action="store_true", help="only write docs/distillation.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -180,6 +205,8 @@ def main() -> None:
         for name in options.rows:
             if name not in bench.rows():
                 measured(bench, name)
+        if options.times:
+            timed(bench)
     write_tables(options.results)
 
 

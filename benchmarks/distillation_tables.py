@@ -8,9 +8,7 @@ from espalier.files import write_text
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "distillation.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-HEADINGS = (
-    "| | Params [k] | Non-zero [k] | Stored [kB] | MACs [G] | Set5 before training | Set5 | Set14 | BSD100 |"
-)
+HEADINGS = "| | Params [k] | Non-zero [k] | Stored [kB] | MACs [G] | Time | Set5 before training | Set5 | Set14 | BSD100 |"
 
 
 def write_tables(results: Path) -> None:
@@ -29,7 +27,8 @@ def conditions(found: dict[str, Any]) -> str:
         f"{training['steps']} steps for every row that is trained (those pruned or cut further take as many again), "
         f"{training['batch']} patches of {training['patch']}x{training['patch']} LR pixels, "
         f"{training['precision']}, Adam, learning rate in the row; {place['device']}, one thread, "
-        f"torch {place['torch']}. PSNR and SSIM on Y, border 4. MACs for 1280 x 720 output."
+        f"torch {place['torch']}. PSNR and SSIM on Y, border 4. MACs for 1280 x 720 output. "
+        "Time: processor seconds of one thread, all networks in turn, median share of the teacher's."
     )
 
 
@@ -41,10 +40,11 @@ def table(rows: dict[str, Any]) -> str:
 
 def line(name: str, row: dict[str, Any], teacher: dict[str, Any]) -> str:
     sizes = [size(row, teacher, key, unit, digits) for key, unit, digits in SIZES]
+    took = f"{row['time']:.0%}" if "time" in row else ""
     start = f"{row['start']['psnr']:.2f}" if "start" in row else ""
     scores = [f"{q['psnr']:.2f} / {q['ssim']:.4f}" for q in row["quality"].values()]
     told = ", ".join(filter(None, (name, lesson(row["row"]))))
-    return f"| {' | '.join([told, *sizes, start, *scores])} |"
+    return f"| {' | '.join([told, *sizes, took, start, *scores])} |"
 
 
 SIZES = (("params", 1e3, 0), ("nonzero", 1e3, 0), ("bytes", 1e3, 0), ("macs", 1e9, 1))
