@@ -5,7 +5,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from espalier.channels import Channels, analyse, sample_inputs
+from espalier.channels import Channels, analyse, sample_inputs, units_of
+from tests import zoo
+
+WHOLE = {"head.weight": (8, "exact")}
+"""Eight channels that go one by one."""
 
 
 class Between(nn.Module):
@@ -50,3 +54,17 @@ def positions(channels: Channels, group: str, tensor: str, dim: int) -> list[lis
     member = channels.group(group).member(tensor, dim)
     assert member is not None
     return member.positions.tolist()
+
+
+def plain(channels: int = 8) -> list[list[int]]:
+    return [[c] for c in range(channels)]
+
+
+def conv(inputs: int, outputs: int, **more: Any) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1, **more)
+
+
+def assert_never_wrong(channels: Channels) -> None:
+    for seed in range(4):
+        for unit in units_of(channels.prunable):
+            assert channels.check(zoo.any_cut([unit], seed)).reason == ""

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
 from espalier.channels.call import operator_name
+from espalier.channels.unchanged import unchanged
 
 
 class Rehearsal:
@@ -53,26 +54,8 @@ class Rehearsal:
     @contextmanager
     def trial(self) -> Iterator[nn.Module]:
         """The copy, to be changed in any way; afterwards it is as before."""
-        tensors = [(t, t.data) for t in self.network.parameters()]
-        buffers = [(t, t.data, t.data.clone()) for t in self.network.buffers()]
-        states = [(vars(module), dict(vars(module))) for module in self.network.modules()]
-        contents = [
-            (c, copy.copy(c)) for _, saved in states for c in saved.values() if type(c) in _CONTAINERS
-        ]
-        try:
+        with unchanged(self.network):
             yield self.network
-        finally:
-            for container, saved in contents:
-                container.clear()
-                container.extend(saved) if isinstance(container, list) else container.update(saved)
-            for state, saved in states:
-                state.clear()
-                state.update(saved)
-            for tensor, data in tensors:
-                tensor.data = data
-            for tensor, data, values in buffers:
-                tensor.data = data
-                data.copy_(values)
 
 
 def _under(mode: TorchDispatchMode, network: nn.Module, *inputs: Any) -> Any:
@@ -98,7 +81,6 @@ SMALLEST = 12
 _PRODUCTS = ("convolution", "mm", "addmm", "bmm", "baddbmm")
 _COPIES = {"_to_copy", "alias", "clone", "lift_fresh", "view", "_unsafe_view", "constant_pad_nd"}
 """What a run needs or not, as sizes and types happen to be."""
-_CONTAINERS = (list, dict, set)
 _SHORT = {
     torch.float32: torch.float64, torch.float16: torch.float64, torch.bfloat16: torch.float64,
     torch.complex64: torch.complex128,

@@ -22,6 +22,7 @@ from espalier.channels.labels import Label, axis
 from espalier.channels.records import Event, Trace, Unknown
 from espalier.channels.rules import find_rule
 from espalier.channels.rules.making import RULES as MAKERS
+from espalier.channels.unchanged import unchanged
 
 
 class Tracer(TorchDispatchMode):
@@ -156,15 +157,21 @@ def trace(network: nn.Module, inputs: Sequence[Any]) -> Trace:
     The inputs are cloned first: some networks write into them.
     """
     tracer = Tracer(network)
-    outputs = traced_run(network, tracer, [x.clone() if isinstance(x, Tensor) else x for x in inputs])
+    with unchanged(network):
+        outputs = traced_run(network, tracer, _copies(inputs))
     for output in tree_iter(outputs):
         if isinstance(output, Tensor):
             for factor in tracer.label(output):
                 tracer.trace.atoms.pin(factor, "the network's output")
     if any(isinstance(tensor, nn.Parameter) for tensor in tracer.unused(network)):
-        _follow_training(network, tracer, [x.clone() if isinstance(x, Tensor) else x for x in inputs])
+        with unchanged(network):
+            _follow_training(network, tracer, _copies(inputs))
     tracer.pin_unused(network)
     return tracer.trace
+
+
+def _copies(inputs: Sequence[Any]) -> list[Any]:
+    return [x.clone() if isinstance(x, Tensor) else x for x in inputs]
 
 
 def _follow_training(network: nn.Module, tracer: Tracer, inputs: Sequence[Any]) -> None:
@@ -176,15 +183,12 @@ def _follow_training(network: nn.Module, tracer: Tracer, inputs: Sequence[Any]) 
     found = tracer.trace
     calls = found.calls.copy()
     lengths = len(found.products), len(found.unknown), len(found.events)
-    buffers = {buffer: buffer.clone() for buffer in network.buffers()}
     own = [m for m in network.modules() if not type(m).__module__.startswith("torch.nn.")]
     try:
         with torch.random.fork_rng(devices=[]):
             traced_run(network, tracer, inputs, training=own)
     except Exception:  # code for training may want what is not here; what it has shown holds
         pass
-    for buffer, value in buffers.items():
-        buffer.copy_(value)
     found.calls = calls
     del found.products[lengths[0] :], found.unknown[lengths[1] :], found.events[lengths[2] :]
 
