@@ -35,7 +35,7 @@ def main(run: Path, sweep: Path) -> None:
             ink, paper = ("#111", "#fff") if scheme == "light" else ("#ddd", "#111")
             style = f"font:14px/1.4 sans-serif;color:{ink};background:{paper}"
             notebook.write_text(f'<!doctype html><body style="{style}">{plan._repr_html_()}')
-            take(page, notebook, f"notebook-{scheme}.webp", width=620, height=460)
+            take(page, notebook, f"notebook-{scheme}.webp", width=620, height=300)
     notebook.unlink()
 
 

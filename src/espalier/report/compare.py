@@ -30,7 +30,7 @@ def render(
         beside: folder that the page will lie in; runs below it are linked.
         missing: what could not be made, and why.
     """
-    named = _named(runs)
+    named = _alike(runs, _named(runs))
     best = None if max_loss is None else smallest(candidates(runs), max_loss)
     details = [(run.name, [(k, str(v)) for k, v in run.config.items()]) for run in runs]
     return fill(
@@ -41,7 +41,7 @@ def render(
             "columns": used([row for _, _, row in named]),
             "conditions": _conditions(runs),
             "table": _table(named, {} if beside is None else _links(runs, beside), best and best.name),
-            "pareto": front_charts(_alike(runs, named)),
+            "pareto": front_charts(named),
             "details": [*([("Not made", list(missing.items()))] if missing else []), *details],
             "scale": runs[0].metrics.get("scale", "scale"),
             "luma": runs[0].metrics.get("y", True),
@@ -92,7 +92,11 @@ def _factor(run: Run, dense: Sequence[Row]) -> float:
 
 def _conditions(runs: Sequence[Run]) -> str:
     timed = sum("latency_size" in run.cost for run in runs) > 1
-    note = " In the chart, times are scaled to one measurement of the dense network." if timed else ""
+    note = (
+        " Each run timed the dense network beside its own; times are scaled to the first of these."
+        if timed
+        else ""
+    )
     return conditions(runs[0], compared=False) + note
 
 
