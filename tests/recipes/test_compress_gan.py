@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from espalier import training
 from espalier.cli import run, split
 from espalier.errors import EspalierError
 from espalier.networks.file import save
 from espalier.networks.load import load
-from espalier.recipes import stages
+from espalier.recipes import stages, students
 from espalier.sparsity import size
 
 TEACHER = "srresnet(scale=2, blocks=3, channels=8, kernel=3)"
@@ -96,6 +98,37 @@ def test_resumed_it_ends_as_if_uninterrupted(teacher: Path, photos: Path, tmp_pa
     run(split([*arguments, "--resume"]))
     again = load(out / "network.safetensors").state_dict()
     assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_ctrl_c_in_either_stage(
+    teacher: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupting(_images: object) -> training.Validation:
+        return lambda _network: os.kill(os.getpid(), signal.SIGINT) or {"psnr": 0.0}
+
+    flags = (
+        "--student",
+        "blocks=1",
+        "--prune-steps",
+        "6",
+        "--losses",
+        "l1=1,gan=0.01",
+        "--validate-every",
+        "3",
+    )
+    run(split(words(teacher, photos, tmp_path / "whole", *flags)))
+    arguments = words(teacher, photos, tmp_path / "parts", *flags)
+    with monkeypatch.context() as patch:
+        patch.setattr(students, "psnr_on", interrupting)
+        with pytest.raises(training.Interrupted, match="--resume"):
+            run(split(arguments))
+        with pytest.raises(
+            training.Interrupted, match="phases/pruning"
+        ):  # the last step ends the first stage
+            run(split([*arguments, "--resume"]))
+    run(split([*arguments, "--resume"]))
+    states = [load(tmp_path / name / "network.safetensors").state_dict() for name in ("whole", "parts")]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
 def test_two_workers(teacher: Path, photos: Path, tmp_path: Path) -> None:
