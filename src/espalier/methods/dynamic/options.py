@@ -18,10 +18,10 @@ class Options(BaseModel):
     """Of training, search and settling together."""
     ramp: float = Field(default=0.5, ge=0, le=1)
     """Share of the steps over which sparsity rises; 0 prunes at once."""
-    until: float = Field(default=0.75, gt=0, le=1)
+    until: float = Field(default=0.8, gt=0, le=1)
     """Share of the steps after which masks stay."""
     every: int | None = Field(default=None, ge=1)
-    """Steps between two decisions; by default 1 for hard and shrink, 10 for the others."""
+    """Steps between two decisions; by default 1 for hard and shrink, 2 for balanced, 10 for the others."""
     lr: float | None = Field(default=None, gt=0)
     """Learning rate; by default the run's."""
     teacher: float = Field(default=0.0, ge=0)
@@ -30,10 +30,10 @@ class Options(BaseModel):
     """Begin with fresh weights instead of the trained ones."""
     dense_steps: int = Field(default=0, ge=0)
     """Train all weights again afterwards (dense-sparse-dense): the result is dense and the budget is not kept."""
-    decay: float = Field(default=0.95, gt=0, le=1)
-    """What pruned weights are multiplied by each step (shrink)."""
-    band: float = Field(default=0.1, ge=0)
-    """How much larger than a kept weight a pruned one must be to come back (surgery, balanced)."""
+    decay: float | None = Field(default=None, gt=0, le=1)
+    """What pruned weights are multiplied by each step; by default 0.95 for shrink, 1 for balanced."""
+    band: float | None = Field(default=None, ge=0)
+    """How much larger than a kept weight a pruned one must be to come back; by default 0.1 for surgery, else 0."""
     fade: float = Field(default=0.001, ge=0)
     """How fast decisions become rare: they happen with (1 + fade * step) ** -1 (surgery)."""
     swap: float = Field(default=0.3, gt=0, lt=1)

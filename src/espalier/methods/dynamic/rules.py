@@ -12,7 +12,7 @@ from espalier.sparsity import choose
 from espalier.sparsity.schedule import Cubic
 from espalier.sparsity.spread import without_lowest
 
-EVERY = {"hard": 1, "shrink": 1}
+EVERY = {"hard": 1, "shrink": 1, "balanced": 2}
 SEEN = 0.95
 """Decay of the running mean of squared gradients."""
 
@@ -34,14 +34,15 @@ def hard(options: Options) -> Rule:
 
 def shrink(options: Options) -> Rule:
     """Soft shrinkage: pruned weights are remembered, learn on, and decay."""
-    return Rule(hard(options).decide, remembers=options.decay)
+    return Rule(hard(options).decide, remembers=options.decay or 0.95)
 
 
 def surgery(options: Options) -> Rule:
     """Dynamic network surgery: pruned weights are remembered whole; coming back takes more than staying."""
+    band = 0.1 if options.band is None else options.band
 
     def decide(view: View) -> Masks:
-        return choose(_favoured(_sizes(view), view, options.band), view.sparsity, options.spread)
+        return choose(_favoured(_sizes(view), view, band), view.sparsity, options.spread)
 
     return Rule(decide, remembers=1.0)
 
@@ -62,11 +63,11 @@ def balanced(options: Options) -> Rule:
     """Ours: sparsity goes where the loss feels it least, no layer starves, revived weights step like kept ones."""
 
     def decide(view: View) -> Masks:
-        scores = _favoured(_felt(view), view, options.band)
+        scores = _favoured(_felt(view), view, options.band or 0.0)
         least = options.floor * (1 - view.sparsity)
         return choose({n: _with_floor(score, least) for n, score in scores.items()}, view.sparsity)
 
-    return Rule(decide, remembers=options.decay, squares=SEEN, revival=options.revival)
+    return Rule(decide, remembers=options.decay or 1.0, squares=SEEN, revival=options.revival)
 
 
 def _sizes(view: View) -> dict[str, Tensor]:
