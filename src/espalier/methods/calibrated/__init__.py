@@ -12,7 +12,7 @@ from espalier import calibration
 from espalier.allocation import allocate, units
 from espalier.calibration import Elimination, Record
 from espalier.calibration.layers import input_axis, is_layer
-from espalier.methods.calibrated.material import Material, affordable_rows, patches, small
+from espalier.methods.calibrated.material import Material, affordable, patches, small
 from espalier.methods.calibrated.prices import prices
 from espalier.methods.job import Job, cut
 from espalier.networks.network import Network
@@ -84,8 +84,8 @@ def finished(job: Job, draft: Network, material: Material) -> Network:
     """The same channels refitted on all patches, at as many positions as memory allows; the draft if it is nearer."""
     before = difference(draft, job.network, material.held)
     job.tell(f"refitting on all patches; so far {decibels(before):.2f} dB from the dense network's images")
-    rows = affordable_rows(job.network.body)
-    inputs = job.network.encode(material.fitted)
+    count, rows = affordable(job.network, material.size)
+    inputs = job.network.encode(material.fitted[:count])
     records = calibration.record(job.network.body, inputs, rows=rows)
     network = refit_to(job.network, draft.plans[-1], inputs, records)
     return network if difference(network, job.network, material.held) < before else draft

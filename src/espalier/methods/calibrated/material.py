@@ -6,16 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from espalier.calibration.layers import input_axis, is_layer
+from espalier.calibration.layers import groups_of, input_axis, is_layer
+from espalier.costs.memory import peak
 from espalier.data import PackedImages, Patches
 from espalier.errors import ImageError
+from espalier.networks.network import Network
 
 PATCHES, DRAFTED, HELD, SIZE = 64, 32, 8, 48
 """LR patches to calibrate on, how many of them for drafts, more to choose by, and their height and width."""
 SMALL = 24
 """Height and width of the patch on which groups are tried for linearity."""
-ROWS, BYTES = 65536, 2**30
-"""Positions of each layer at the last refit, and what the outputs there may take; fewer positions where it is more."""
+ROWS = 65536
+"""Positions of each layer at the last refit, at most."""
+BYTES, ALIVE = 3 * 2**29, 2**30
+"""What the last refit may hold of activations and of the layers' outputs, and of the former alone."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,10 @@ class Material:
 
     fitted: Tensor
     held: Tensor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.fitted.shape[2], self.fitted.shape[3]
 
     @property
     def drafted(self) -> Tensor:
@@ -50,13 +58,19 @@ def small(x: Tensor) -> Tensor:
     return x[:1, :, :SMALL, :SMALL]
 
 
-def affordable_rows(network: nn.Module) -> int:
-    """Positions at which all layers' outputs, before and after what is added to them, fit into `BYTES`."""
-    outputs = 0
+def affordable(network: Network, size: tuple[int, int]) -> tuple[int, int]:
+    """How many patches of this size may go through the network at once, and how many rows of each layer may be kept."""
+    alive = max(1, peak(network, size, "cpu").activations)
+    count = max(1, min(PATCHES, ALIVE // alive))
+    left = max(BYTES - count * alive, BYTES // 6)
+    return count, max(1, min(ROWS, left // (2 * 4 * max(1, _outputs(network.body)))))
+
+
+def _outputs(network: nn.Module) -> int:
+    """Output channels of all layers; each is kept before and after what is added to it."""
+    total = 0
     for module in network.modules():
         if is_layer(module):
             axis = 1 - input_axis(module)
-            outputs += module.weight.shape[axis] * (
-                module.groups if axis and not isinstance(module, nn.Linear) else 1
-            )
-    return max(1, min(ROWS, BYTES // (2 * 4 * max(1, outputs))))
+            total += module.weight.shape[axis] * (groups_of(module) if axis else 1)
+    return total
