@@ -81,8 +81,8 @@ def test_damaged_masks_are_refused_with_one_message(tmp_path: Path) -> None:
     save_file({n: t for n, t in tensors.items() if n != MASKS}, path, header)
     with pytest.raises(NetworkError, match="its masks are damaged"):
         load(path)
-    save_file({**tensors, "body.2.weight": tensors["body.2.weight"][1:].clone()}, path, header)
-    with pytest.raises(NetworkError, match=r"body\.2\.weight has values of shape"):
+    save_file({**tensors, "body.3.weight": tensors["body.3.weight"][1:].clone()}, path, header)
+    with pytest.raises(NetworkError, match=r"body\.3\.weight has values of shape"):
         load(path)
     record = json.loads(header[KEY])
     record["masks"]["lengths"]["nowhere.weight"] = 3
@@ -102,8 +102,8 @@ def test_damaged_masks_are_refused_with_one_message(tmp_path: Path) -> None:
 def test_weights_that_moved_out_of_their_mask_are_not_lost_silently(tmp_path: Path) -> None:
     network = sparse(load(SMALL), 0.5)
     with torch.no_grad():
-        network.body.get_parameter("body.2.weight").add_(1)
-    with pytest.raises(NetworkError, match=r"body\.2\.weight has weights that its mask prunes"):
+        network.body.get_parameter("body.3.weight").add_(1)
+    with pytest.raises(NetworkError, match=r"body\.3\.weight has weights that its mask prunes"):
         save(network, tmp_path / "net.safetensors")
     network.masks = {"elsewhere": torch.ones(2, dtype=torch.bool)}
     with pytest.raises(NetworkError, match="no such tensor"):
