@@ -24,7 +24,8 @@ Written by `benchmarks/architectures.py`; {versions}.
 - **MACs**, **params**: how many times fewer. Halving every width gives 4× at most, less what is tied to the image's
   three colours.
 - **proof**: largest difference between the cut network and the whole one whose cut channels contribute nothing, in
-  float64, relative to the largest output.
+  float64, relative to the largest output. While it searches, `analyse` proves on a smaller image where the network
+  runs the same operators on it.
 - **in groups**: share of the parameters that lie in proven groups.
 - **reload**: largest difference of the output after saving, and loading in a fresh process.
 - **TP**: `MetaPruner` with `GroupMagnitudeImportance`, the layers of three outputs ignored, as its README shows.
