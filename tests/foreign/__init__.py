@@ -19,6 +19,7 @@ NETWORKS = (
     Foreign("tests.foreign.convolutions:coupling"),
     Foreign("tests.foreign.convolutions:phone"),
     Foreign("tests.foreign.convolutions:fourier"),
+    Foreign("tests.foreign.convolutions:modes"),
     Foreign("tests.foreign.convolutions:covariance"),
     Foreign("tests.foreign.attention:encoder"),
     Foreign("tests.foreign.attention:shared_heads"),

@@ -153,6 +153,23 @@ class Fourier(nn.Module):
         return torch.fft.irfft2(torch.complex(length * angle.cos(), length * angle.sin()), s=x.shape[-2:])
 
 
+class Modes(nn.Module):
+    """Complex weights for the lowest frequencies, written into complex zeros."""
+
+    def __init__(self, width: int, out: int, modes: int = 3) -> None:
+        super().__init__()
+        self.out, self.modes = out, modes
+        self.weight = nn.Parameter(torch.randn(width, out, modes, modes, dtype=torch.cfloat) / width)
+        self.beside = conv(width, out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = torch.fft.rfft2(x)
+        low = z[:, :, : self.modes, : self.modes]
+        y = torch.zeros(x.shape[0], self.out, *z.shape[2:], dtype=torch.cfloat)
+        y[:, :, : self.modes, : self.modes] = torch.einsum("nihw,iohw->nohw", low, self.weight)
+        return functional.gelu(torch.fft.irfft2(y, s=x.shape[-2:]) + self.beside(x))
+
+
 class Covariance(nn.Module):
     """Channel attention on the square root of the channels' covariance, by Newton's iteration."""
 
@@ -196,6 +213,10 @@ def phone() -> nn.Module:
 
 def fourier() -> nn.Module:
     return Network(Fourier(12))
+
+
+def modes() -> nn.Module:
+    return Network(Modes(12, 10), out=10)
 
 
 def covariance() -> nn.Module:
