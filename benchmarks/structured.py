@@ -109,7 +109,7 @@ class Bench:
             "srp": {"steps": steps},
             "assl": {"steps": steps},
             "gassl": {"select": steps // 3, "steps": steps - steps // 3},
-            "guided": {"steps": steps},
+            "guided": {"steps": steps // 3},
         }.get(way, {})
 
 

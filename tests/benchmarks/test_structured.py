@@ -50,11 +50,10 @@ def test_the_page_has_means_over_seeds_the_best_in_bold_and_removal(
     assert "Means of 2 seeds." in page
 
 
-@pytest.mark.parametrize("way", ["srp", "assl", "gassl", "guided", "calibrated", "l1", "scratch"])
+@pytest.mark.parametrize("way", ["srp", "assl", "gassl"])
 def test_methods_that_learn_share_the_same_steps(bench: ModuleType, way: str) -> None:
     made = bench.Bench("small", bench.SMALL, None, None, {})
-    learned = sum(made.told(way).values())
-    assert learned == (0 if way in ("calibrated", "l1", "scratch") else bench.SMALL.steps // 2)
+    assert sum(made.told(way).values()) == bench.SMALL.steps // 2
 
 
 def test_a_network_from_scratch_has_the_widths_and_none_of_the_weights(bench: ModuleType) -> None:
