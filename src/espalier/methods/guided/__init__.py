@@ -24,7 +24,7 @@ class Options(BaseModel):
 
     rounds: int = Field(default=2, ge=1)
     """Times that channels are chosen, cut and refitted, the same share of the way each."""
-    steps: int = Field(default=300, ge=1)
+    steps: int = Field(default=100, ge=1)
     """Training steps after each round but the last, which recovery follows."""
     strength: float = Field(default=0.05, ge=0)
     """What the penalty on a group's weakest channel grows to in a round, beside a loss on images in 0..255."""
