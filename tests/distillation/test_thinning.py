@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from espalier.data import PackedImages
-from espalier.distillation.thinning import keep, thinning
+from espalier.distillation.thinning import at_once, keep, thinning
 from espalier.errors import PlanError
 from espalier.networks.network import Network
 from espalier.sparsity import size
@@ -35,6 +35,16 @@ def test_the_share_is_met_exactly(
     assert [p.facts["sparsity"] for p in history.points[-8:]] == [history.points[-1].facts["sparsity"]] * 8
     shares = [1 - mask.float().mean().item() for mask in network.masks.values() if mask.numel() > 500]
     assert (max(shares) - min(shares) < 0.01) == (spread == "layer")
+
+
+def test_at_once(generator: Callable[..., Network]) -> None:
+    network = generator()
+    at_once(network, 0.3, "global")
+    assert size(network).nonzero == pytest.approx(0.7 * size(network).params, abs=1)
+    kept = [network.body.get_parameter(n).detach()[m].abs() for n, m in network.masks.items()]
+    gone = [network.body.get_parameter(n)[~m] for n, m in network.masks.items()]
+    assert torch.cat(kept).min() > 0
+    assert not torch.cat(gone).any()
 
 
 def test_mistakes_are_explained(generator: Callable[..., Network]) -> None:
