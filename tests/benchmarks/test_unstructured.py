@@ -45,9 +45,9 @@ def test_means_spreads_and_the_best_of_each_sparsity(pages: ModuleType) -> None:
 
 def test_speed_and_what_was_tried(pages: ModuleType) -> None:
     speed = {"size": [10, 20], "sparsity": 0.9, "dense": {"ms": 4.0}, "zeros": {"ms": 4.2}}
-    tried = [{"lr": 2e-3, "images": 3, "way": "ours", "changed": "band 0", "Set5": 35.1234}]
+    tried = [{"sparsity": 0.3, "lr": 2e-3, "images": 3, "way": "ours", "changed": "band 0", "Set5": 35.1234}]
     text = pages.page({"rows": [row("dense", 0.0, 35.0)], "speed": speed, "tried": tried})
     assert "1.05 times the time of the dense one (4.2 and 4.0 ms for an input of 20 × 10" in " ".join(
         text.split()
     )
-    assert "| 0.002 | 3 | ours | band 0 | 35.123 |" in text
+    assert "| 0.3 | 0.002 | 3 | ours | band 0 | 35.123 |" in text
