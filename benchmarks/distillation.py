@@ -23,7 +23,7 @@ from distillation_tables import write_tables
 from espalier import evaluation
 from espalier.costs import count
 from espalier.data import pack
-from espalier.distillation.thinning import keep, thinning
+from espalier.distillation.thinning import at_once, keep, thinning
 from espalier.files import write_text
 from espalier.networks.file import save
 from espalier.networks.load import load
@@ -69,6 +69,9 @@ ROWS = {
     "distilled": Row("blocks=1", INSIDE),
     "calibrated": Row("pruned:params=0.6", ""),
     "calibrated, distilled": Row("calibrated", INSIDE),
+    "calibrated, distilled, zeroed": Row("calibrated, distilled", "", prune="global"),
+    "calibrated, distilled, pruned by layer": Row("calibrated, distilled", INSIDE, prune="layer"),
+    "calibrated, distilled, pruned faster": Row("calibrated, distilled", INSIDE, 5e-4, prune="global"),
     "distilled, pruned": Row("distilled", INSIDE, prune="global"),
     "calibrated, L1 alone": Row("calibrated"),
     "initialised, L1 alone": Row("blocks=1"),
@@ -118,9 +121,12 @@ def trained(bench: Bench, name: str, row: Row) -> tuple[Network, dict[str, Any]]
     run, teacher = bench.file(name).parent, bench.network(row.teacher)
     student = begun(bench, row)
     if not row.losses:
+        if row.prune:
+            at_once(student, SHARE, row.prune)
         save(student, bench.file(name))
         return student, {}
-    train = bench.train.model_copy(update={"losses": row.losses, "lr": row.lr})
+    steps = bench.train.steps // 2 if row.prune else bench.train.steps  # as compress-gan does
+    train = bench.train.model_copy(update={"losses": row.losses, "lr": row.lr, "steps": steps})
     start = quality(student, ("Set5",))["Set5"]
     methods = ()
     if row.prune and row.prune != "structured":

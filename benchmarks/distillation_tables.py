@@ -8,7 +8,10 @@ from espalier.files import write_text
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "distillation.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-HEADINGS = "| | Params [k] | Non-zero [k] | Stored [kB] | MACs [G] | Time | Set5 before training | Set5 | Set14 | BSD100 |"
+HEADINGS = (
+    "| | Params [k] | Non-zero [k] | Stored [kB] | MACs [G] | Time | Set5 before training "
+    "| Set5 | Set14 | BSD100 |"
+)
 
 
 def write_tables(results: Path) -> None:
@@ -24,7 +27,7 @@ def conditions(found: dict[str, Any]) -> str:
     """How the rows were trained."""
     training, place = found["training"], found["environment"]
     return (
-        f"{training['steps']} steps for every row that is trained (those pruned or cut further take as many again), "
+        f"{training['steps']} steps for every row that is trained (half as many more for those pruned or cut further), "
         f"{training['batch']} patches of {training['patch']}x{training['patch']} LR pixels, "
         f"{training['precision']}, Adam, learning rate in the row; {place['device']}, one thread, "
         f"torch {place['torch']}. PSNR and SSIM on Y, border 4. MACs for 1280 x 720 output. "
