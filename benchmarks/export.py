@@ -40,7 +40,7 @@ NETWORKS = {
     "SMFANet": "SMFANet/SMFANet_DIV2K_100w_x4SR.pth",
 }
 SCALES = {"CARN-M": 4, "VDSR": 2}
-SHARES = {"SPAN": "global"}
+SHARES = {"SPAN": "global", "RFDN-pruned": "calibrated"}
 """Of which groups the channels go, where equal shares give a network whose values run away."""
 TARGETS = ("onnx", "pt2", "openvino", "ncnn")
 VERSIONS = ("dense", "pruned")
@@ -99,7 +99,8 @@ named. Written by `benchmarks/export.py`;
 {summary}
 
 SPAN's channels are ranked over all groups instead: with equal shares its values run from -46 to 54 instead of 0 to 1,
-and torch's own 32 bits are 2e-2 from its 64, so that no file could agree. SMFANet pools to a size that is computed
+and torch's own 32 bits are 2e-2 from its 64, so that no file could agree. RFDN-pruned is cut by the calibrated method:
+ranked by size, in either way, its values run away after the refit. SMFANet pools to a size that is computed
 from the image's, which no exporter leaves open.
 """
 
@@ -115,7 +116,8 @@ def one(name: str, version: str) -> dict[str, Any]:
     dense = opened(WEIGHTS / NETWORKS[name], SCALES.get(name))
     if version == "dense":
         return files(dense)
-    pruned = halved(dense, SHARES.get(name, "uniform"))
+    share = SHARES.get(name, "uniform")
+    pruned = calibrated(dense) if share == "calibrated" else halved(dense, share)
     return {"macs": count(pruned).macs / count(dense).macs, **files(pruned)}
 
 
@@ -139,6 +141,19 @@ def halved(dense: Any, by: str) -> Any:
     drawn, _ = Patches(pack(photographs, dense.scale), PATCH, seed=0).batch(0, 0, PATCHES)
     inputs = dense.encode(drawn)
     return refit_to(dense, found.plan(kept), inputs, calibration.record(dense.body, inputs))
+
+
+def calibrated(dense: Any) -> Any:
+    """Half the MACs by the default method, from the bundled photographs."""
+    from importlib.resources import files
+
+    from espalier.data import pack
+    from espalier.recipes.prune import Request, prune
+
+    photographs = Path(str(files("espalier.demo"))) / "photos" / "training"
+    return prune(
+        dense, Request("macs=0.5", "calibrated", "l2", None, 1, (), 0), pack(photographs, dense.scale)
+    ).network
 
 
 def files(network: Any) -> dict[str, Any]:
