@@ -62,6 +62,7 @@ class Row:
 
 
 INSIDE = "l1=1,teacher=1,features=0.05"
+TAUGHT = "l1=1,teacher=1"
 PUBLISHED = "l1=1,mse=1,teacher=1,teacher-mse=1,gan=0.001"
 ROWS = {
     "teacher": Row("", ""),
@@ -79,6 +80,10 @@ ROWS = {
     "calibrated, distilled, cut": Row("calibrated, distilled", INSIDE, prune="structured"),
     "teacher, trained on": Row("blocks=5"),
     "distilled, published losses": Row("blocks=1", PUBLISHED),
+    "calibrated, from the teacher trained on": Row("calibrated", TAUGHT, teacher="teacher, trained on"),
+    "the same, pruned by layer": Row(
+        "calibrated, from the teacher trained on", TAUGHT, teacher="teacher, trained on", prune="layer"
+    ),
 }
 
 
