@@ -22,11 +22,11 @@ from tests import zoo
 
 
 @cache
-def images(scale: int, count: int = 3, side: int = 32) -> PackedImages:
-    """Smooth random images."""
+def images(scale: int, count: int = 3, side: int = 32, knots: int = 7) -> PackedImages:
+    """Smooth random images, enlarged from `knots` by `knots` pixels."""
     generator = torch.Generator().manual_seed(1)
     hr = interpolate(
-        torch.rand(count, 3, 7, 7, generator=generator), (side * scale, side * scale), mode="bicubic"
+        torch.rand(count, 3, knots, knots, generator=generator), (side * scale, side * scale), mode="bicubic"
     )
     lr = interpolate(hr, (side, side), mode="area")
     pixels, places, at = [], [], 0

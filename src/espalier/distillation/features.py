@@ -10,7 +10,7 @@ from torch.nn.functional import adaptive_avg_pool2d, normalize
 from espalier.distillation.matching import Pair
 from espalier.errors import NetworkError
 from espalier.methods.protocol import Batch, Context, Idle
-from espalier.networks.network import Network
+from espalier.networks.network import Network, body_of
 
 CELLS = 16
 """Height and width to which features are pooled before every position is compared with every other."""
@@ -51,8 +51,8 @@ class Inside(Idle):
 
     def start(self, context: Context) -> None:
         self.student = context.network
-        self.own = Tap(_body(self.student), [pair.student for pair in self.pairs])
-        self.taught = Tap(_body(self.teacher), [pair.teacher for pair in self.pairs])
+        self.own = Tap(body_of(self.student), [pair.student for pair in self.pairs])
+        self.taught = Tap(body_of(self.teacher), [pair.teacher for pair in self.pairs])
         self.adapters = nn.ModuleList()
         if "features" in self.weights:
             with torch.random.fork_rng():
@@ -175,7 +175,3 @@ def _similarities(x: Tensor) -> Tensor:
     height, width = (min(CELLS, side) for side in x.shape[-2:])
     rows = normalize(adaptive_avg_pool2d(x, (height, width)).flatten(2))
     return rows.transpose(1, 2) @ rows
-
-
-def _body(network: nn.Module) -> nn.Module:
-    return network.body if isinstance(network, Network) else network

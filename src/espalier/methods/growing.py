@@ -17,7 +17,7 @@ from espalier.channels import ChannelGroup, Member
 from espalier.methods.places import Places, is_constrained, judged
 from espalier.methods.protocol import Context, Idle
 from espalier.methods.scales import fold_, pressed, scale_
-from espalier.networks.network import Network
+from espalier.networks.network import body_of
 
 
 @dataclass(frozen=True)
@@ -217,8 +217,3 @@ def smallest(sizes: Tensor, count: int) -> Tensor:
     marks = torch.zeros(len(sizes), dtype=torch.bool, device=sizes.device)
     marks[sizes.argsort(stable=True)[:count]] = True
     return marks
-
-
-def body_of(network: nn.Module) -> nn.Module:
-    """The module whose tensors the groups name."""
-    return network.body if isinstance(network, Network) else network

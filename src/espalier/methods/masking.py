@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from espalier.methods.protocol import Context, Idle
+from espalier.networks.network import body_of
 from espalier.plan import PrunePlan
-from espalier.sparsity import apply_, sparsity, target
+from espalier.sparsity import apply_, sparsity
 from espalier.sparsity.schedule import Cubic
 
 Masks = dict[str, Tensor]
@@ -26,7 +27,7 @@ class Keeping(Idle):
         self.masks: Masks = dict(masks)
 
     def start(self, context: Context) -> None:
-        body = target(context.network)
+        body = body_of(context.network)
         self.weights = {name: body.get_parameter(name) for name in self.masks}
         self.masks = {name: mask.to(self.weights[name].device) for name, mask in self.masks.items()}
         self.network, self.ema = context.network, context.ema

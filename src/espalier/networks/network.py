@@ -132,6 +132,11 @@ class Network(nn.Module):
         return f"{self.name}, x{self.scale}"
 
 
+def body_of(network: nn.Module) -> nn.Module:
+    """The module whose tensors plans, groups and masks name."""
+    return network.body if isinstance(network, Network) else network
+
+
 def _enlarged_in_bytes(x: Tensor, scale: int) -> Tensor:
     """The bicubic enlargement as an 8-bit file holds it: rounded after rows and after columns, as in MATLAB.
 

@@ -3,7 +3,7 @@
 from espalier.sparsity.pattern import Pattern
 from espalier.sparsity.size import Size, size
 from espalier.sparsity.spread import SPREADS, choose
-from espalier.sparsity.weights import apply_, sparsity, target, weights
+from espalier.sparsity.weights import apply_, sparsity, weights
 
 __all__ = [
     "SPREADS",
@@ -13,6 +13,5 @@ __all__ = [
     "choose",
     "size",
     "sparsity",
-    "target",
     "weights",
 ]

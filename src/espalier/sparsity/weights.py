@@ -7,14 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from espalier.errors import PlanError
-from espalier.networks.network import Network
+from espalier.networks.network import body_of
 
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
-
-
-def target(network: nn.Module) -> nn.Module:
-    """The module whose tensors masks name."""
-    return network.body if isinstance(network, Network) else network
 
 
 def weights(network: nn.Module, protect: Sequence[str] = ()) -> dict[str, nn.Parameter]:
@@ -23,7 +18,7 @@ def weights(network: nn.Module, protect: Sequence[str] = ()) -> dict[str, nn.Par
     Raises:
         PlanError: there is none.
     """
-    body = target(network)
+    body = body_of(network)
     found = {
         f"{name}.weight" if name else "weight": module.weight
         for name, module in body.named_modules()
@@ -43,7 +38,7 @@ def weights(network: nn.Module, protect: Sequence[str] = ()) -> dict[str, nn.Par
 @torch.no_grad()
 def apply_(network: nn.Module, masks: Mapping[str, Tensor]) -> None:
     """Set to zero what the masks prune, in place."""
-    body = target(network)
+    body = body_of(network)
     for name, mask in masks.items():
         weight = body.get_parameter(name)
         weight.masked_fill_(~mask.to(weight.device), 0)

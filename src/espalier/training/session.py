@@ -11,7 +11,7 @@ from torch import nn
 
 from espalier import surgery
 from espalier.methods.protocol import Context, Method
-from espalier.networks.network import Network
+from espalier.networks.network import Network, body_of
 from espalier.plan import PrunePlan
 from espalier.training.distributed import Workers
 from espalier.training.ema import Ema
@@ -72,9 +72,9 @@ class Session:
 
     def cut_(self, plan: PrunePlan) -> None:
         """Surgery on the network, the optimizer and the mean."""
-        surgery.apply_to_optimizer_(self.optimizer, target(self.network), plan)
+        surgery.apply_to_optimizer_(self.optimizer, body_of(self.network), plan)
         for network in {id(n): n for n in (self.network, self.kept)}.values():
-            surgery.apply_(target(network), plan)
+            surgery.apply_(body_of(network), plan)
             if isinstance(network, Network):
                 network.plans = (*network.plans, plan)
                 network.masks = surgery.apply_to_state(network.masks, plan)
@@ -158,8 +158,3 @@ def wrap(network: nn.Module, settings: TrainSettings) -> nn.Module:
     if settings.compile == "none":
         return network
     return torch.compile(network, mode=settings.compile)  # pyright: ignore[reportReturnType]
-
-
-def target(network: nn.Module) -> nn.Module:
-    """The module whose tensors a plan names."""
-    return network.body if isinstance(network, Network) else network

@@ -1,13 +1,10 @@
 """The method on tiny networks of every kind."""
 
 import sys
-from functools import cache
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import interpolate
 
 from espalier import allocation, calibration, importance
 from espalier.allocation import Budget
@@ -20,28 +17,13 @@ from espalier.methods.calibrated import material
 from espalier.methods.job import Job, cut
 from espalier.networks.network import Base, Network
 from tests import zoo
+from tests.methods import jobs
 
 NAMES = ("edsr", "rnet", "imdn", "carn", "rfdn", "pan", "srresnet", "fsrcnn", "vdsr", "SwinIR")
 
 
-@cache
 def images(scale: int, count: int = 6, side: int = 40) -> PackedImages:
-    """Smooth random images."""
-    generator = torch.Generator().manual_seed(1)
-    hr = interpolate(
-        torch.rand(count, 3, 9, 9, generator=generator), (side * scale, side * scale), mode="bicubic"
-    )
-    lr = interpolate(hr, (side, side), mode="area")
-    pixels, places, at = [], [], 0
-    for k in range(count):
-        starts = []
-        for image in (hr[k], lr[k]):
-            flat = (image.permute(1, 2, 0).reshape(-1, 3).clamp(0, 1) * 255).round().to(torch.uint8)
-            starts.append((at, *image.shape[1:]))
-            pixels.append(flat)
-            at += len(flat)
-        places.append([*starts[0], *starts[1]])
-    return PackedImages(torch.cat(pixels), np.array(places), tuple(str(k) for k in range(count)), scale)
+    return jobs.images(scale, count, side, knots=9)
 
 
 @pytest.fixture(autouse=True)

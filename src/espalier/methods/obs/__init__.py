@@ -15,8 +15,8 @@ from espalier.methods.job import Job
 from espalier.methods.masking import Masks
 from espalier.methods.obs.elimination import prices
 from espalier.methods.obs.refitting import under
-from espalier.networks.network import Network
-from espalier.sparsity import Pattern, apply_, choose, target, weights
+from espalier.networks.network import Network, body_of
+from espalier.sparsity import Pattern, apply_, choose, weights
 
 BUDGETS = ("sparsity",)
 NEAR = 0.001
@@ -45,7 +45,7 @@ def prune(job: Job) -> Network:
     dense = job.network
     material = patches(job.images, job.seed, next(dense.parameters()).device)
     inputs = dense.encode(material.fitted)
-    body, free = target(dense), weights(dense, job.protect)
+    body, free = body_of(dense), weights(dense, job.protect)
     readers = {n.rpartition(".")[0] for n in free if is_layer(body.get_submodule(n.rpartition(".")[0]))}
     records = record(body, inputs, readers)
     felt = sensitivities(body, inputs[:: max(1, len(inputs) // 8)])
@@ -69,7 +69,7 @@ def _candidates(job: Job, costs: Masks, sizes: Masks) -> list[Masks]:
             f"the pattern {pattern} makes a sparsity of {pattern.sparsity:g}, got {job.budget}; "
             f"give --budget sparsity={pattern.sparsity:g}"
         )
-    found = [pattern.masks(target(job.network), scores) for scores in (costs, sizes)]
+    found = [pattern.masks(body_of(job.network), scores) for scores in (costs, sizes)]
     if not found[0]:
         raise PlanError(f"no layer has inputs in groups of {pattern.of}, which the pattern {pattern} needs")
     return found

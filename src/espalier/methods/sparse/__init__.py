@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from espalier.errors import PlanError
 from espalier.methods.job import Job, Phase
 from espalier.methods.masking import Keeping, Masks, Rule, Search, Timing
-from espalier.networks.network import Network
-from espalier.sparsity import Pattern, apply_, choose, target, weights
+from espalier.networks.network import Network, body_of
+from espalier.sparsity import Pattern, apply_, choose, weights
 from espalier.sparsity.schedule import Cubic
 
 BUDGETS = ("sparsity",)
@@ -95,7 +95,7 @@ def _patterned(job: Job, network: Network, pattern: Pattern, sizes: Masks, optio
             f"the pattern {pattern} makes a sparsity of {pattern.sparsity:g} in one round; got {job.budget} "
             f"and {options.rounds} rounds: give --budget sparsity={pattern.sparsity:g} --options.rounds 1"
         )
-    masks = pattern.masks(target(network), sizes)
+    masks = pattern.masks(body_of(network), sizes)
     if not masks:
         raise PlanError(f"no layer has inputs in groups of {pattern.of}, which the pattern {pattern} needs")
     return masks
