@@ -2,14 +2,13 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
 
-from espalier.data import PackedImages, pack
+from espalier.data import pack
 from espalier.evaluation import Evaluation
 from espalier.evaluation.upscale import Upscaler, bicubic, by_network
 from espalier.files import write_text
@@ -26,6 +25,7 @@ from espalier.recipes.family import write_plain
 from espalier.recipes.fitting import Fitting
 from espalier.recipes.opening import opened
 from espalier.recipes.prune import Pruned, Request, Training, prune
+from espalier.recipes.sets import Material
 from espalier.report import folder
 from espalier.report.rows import rows
 from espalier.report.summary import sentence
@@ -86,16 +86,6 @@ class CompressSettings(BaseModel):
     """Go on with a recovery that was interrupted in --out."""
     overwrite: bool = False
     """Replace an earlier run in --out."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """The images of a run, apart."""
-
-    train: PackedImages
-    test: PackedImages
-    name: str
-    """Of the test set."""
 
 
 def command(

@@ -13,11 +13,9 @@ from espalier.methods import protocol
 from espalier.methods.job import Phase
 from espalier.networks.network import Network
 from espalier.recipes.console import say
+from espalier.recipes.sets import watched_on
 from espalier.report import folder
 from espalier.training.device import images_on
-
-VALIDATED = 3
-"""Test images that training is watched on."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Fitting:
 
     @cached_property
     def validation(self) -> training.Validation:
-        return training.psnr_on(self.test.take(range(min(VALIDATED, len(self.test)))))
+        return watched_on(self.test)
 
     def tidy(self) -> None:
         """Remove the checkpoints of a finished run; the logs stay."""

@@ -1,6 +1,7 @@
 """Sets of images for training: packed folders or tar shards, and how to validate on the way."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,7 +18,28 @@ from espalier.training.validation import Validation, on_sets
 
 HELD_OUT = 8
 """Images kept for validation at most, where none are given: a twentieth of the set."""
+VALIDATED = 3
+"""Test images that training is watched on."""
 TAR = (".tar", ".tar.gz", ".tgz")
+
+
+@dataclass(frozen=True)
+class Material:
+    """The images of a run, apart."""
+
+    train: PackedImages
+    test: PackedImages
+    name: str
+    """Of the test set."""
+
+    @property
+    def validation(self) -> Validation:
+        return watched_on(self.test)
+
+
+def watched_on(test: PackedImages) -> Validation:
+    """PSNR on the first few test images, for the progress of a training."""
+    return psnr_on(test.take(range(min(VALIDATED, len(test)))))
 
 
 def packed(folders: Sequence[str | Path], scale: int, workers: Workers) -> PackedImages:

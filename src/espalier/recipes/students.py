@@ -1,6 +1,5 @@
 """A student and its teacher, ready for a training: what `distill` and `compress-gan` begin with."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,26 +13,8 @@ from espalier.networks.reference import looks_like_call
 from espalier.recipes.console import say
 from espalier.recipes.opening import opened
 from espalier.recipes.prune import Request, prune
-from espalier.recipes.sets import packed
-from espalier.training import Validation, psnr_on
+from espalier.recipes.sets import Material, packed
 from espalier.training.distributed import Workers
-
-VALIDATED = 3
-"""Test images that training is watched on."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """The images of a run, apart."""
-
-    train: PackedImages
-    test: PackedImages
-    name: str
-    """Of the test set."""
-
-    @property
-    def validation(self) -> Validation:
-        return psnr_on(self.test.take(range(min(VALIDATED, len(self.test)))))
 
 
 def material(data: list[str], test: Path | None, hold_out: int, scale: int, workers: Workers) -> Material:
