@@ -13,6 +13,7 @@ from espalier import cli, training
 from espalier.errors import EspalierError, OutputError, PlanError
 from espalier.networks.load import load
 from espalier.plan import PrunePlan
+from espalier.recipes import sets
 from espalier.recipes.compress import CompressSettings, compress
 from tests.recipes.conftest import TINY, write_photos
 
@@ -177,7 +178,7 @@ def test_an_interrupted_recovery_goes_on_to_the_same_network(
         return lambda _network: os.kill(os.getpid(), signal.SIGINT) or {"psnr": 0.0}
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "psnr_on", interrupting)
+        patch.setattr(sets, "psnr_on", interrupting)
         with pytest.raises(training.Interrupted, match="--resume"):
             compressed(photos, tmp_path / "parts", network, recover=4)
     parts = compressed(photos, tmp_path / "parts", network, recover=4, resume=True)

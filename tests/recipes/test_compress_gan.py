@@ -15,7 +15,7 @@ from espalier.cli import run, split
 from espalier.errors import EspalierError
 from espalier.networks.file import save
 from espalier.networks.load import load
-from espalier.recipes import stages, students
+from espalier.recipes import sets, stages
 from espalier.sparsity import size
 
 TEACHER = "srresnet(scale=2, blocks=3, channels=8, kernel=3)"
@@ -119,7 +119,7 @@ def test_ctrl_c_in_either_stage(
     run(split(words(teacher, photos, tmp_path / "whole", *flags)))
     arguments = words(teacher, photos, tmp_path / "parts", *flags)
     with monkeypatch.context() as patch:
-        patch.setattr(students, "psnr_on", interrupting)
+        patch.setattr(sets, "psnr_on", interrupting)
         with pytest.raises(training.Interrupted, match="--resume"):
             run(split(arguments))
         with pytest.raises(

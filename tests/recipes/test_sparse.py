@@ -13,7 +13,7 @@ from espalier.errors import PlanError
 from espalier.networks.file import save
 from espalier.networks.load import load
 from espalier.networks.network import Network
-from espalier.recipes import export
+from espalier.recipes import export, sets
 from espalier.recipes.compress import CompressSettings, compress
 from espalier.sparsity import sparsity
 from tests.recipes.conftest import TINY
@@ -64,7 +64,7 @@ def test_an_interrupted_recovery_keeps_the_masks_exact(
         return lambda _network: os.kill(os.getpid(), signal.SIGINT) or {"psnr": 0.0}
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "psnr_on", interrupting)
+        patch.setattr(sets, "psnr_on", interrupting)
         with pytest.raises(training.Interrupted):
             compressed(photos, tmp_path / "parts", str(dense), **STATIC, recover=4)
     parts = compressed(photos, tmp_path / "parts", str(dense), **STATIC, recover=4, resume=True)

@@ -8,6 +8,7 @@ import yaml
 from espalier import cli, training
 from espalier.errors import EspalierError, ImageError, OutputError, PlanError
 from espalier.recipes import compress as compress_recipe
+from espalier.recipes import sets
 from espalier.recipes import sweep as recipe
 from espalier.recipes.compress import CompressSettings
 from espalier.recipes.grid import Cell, Grid, cell_settings, cells
@@ -78,7 +79,7 @@ def test_an_interrupted_cell_goes_on_and_the_rest_follows(
         return validate
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "psnr_on", interrupting)
+        patch.setattr(sets, "psnr_on", interrupting)
         with pytest.raises(training.Interrupted, match=r"1 of 2 are finished.*the same command goes on"):
             recipe.sweep(wish)
     assert "1 runs" not in (wish.out / "index.html").read_text()  # a page of what there is
