@@ -56,6 +56,14 @@ def test_recognised_from_its_own_tensors(name: str) -> None:
         assert torch.equal(again(native), network.body(native))
 
 
+@pytest.mark.parametrize("cascades", [[1], [2, 2], [3, 1, 1]])
+def test_the_cascades_of_a_smaller_drln_are_read_off_its_fusions(cascades: list[int]) -> None:
+    state = load(f"drln(scale=2, channels=16, cascades={cascades})").body.state_dict()
+    found = own.recognise(state)
+    assert found is not None
+    assert found[1].arguments == {"scale": 2, "channels": 16, "cascades": cascades}
+
+
 @pytest.mark.parametrize("name", TINY)
 def test_trains_through_the_whole_network(name: str) -> None:
     network = random_network(TINY[name]).train()

@@ -3,7 +3,8 @@
 Images in 0..255.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from espalier.networks.network import Adapter
 from espalier.networks.recognise import Recognised, has, rename, stored_means, without
 
 CASCADES = (3, 3, 3, 3, 4, 4)
-"""How many modules stand in each of the six cascades."""
+"""How many modules stand in each of the paper's six cascades."""
 
 
 class Gate(nn.Module):
@@ -72,14 +73,15 @@ class DRLM(nn.Module):
 
 
 class DRLN(nn.Module):
-    """Twenty modules in six cascades, a skip over each cascade and over all; pixel shuffle."""
+    """Modules in cascades (twenty in six in the paper), a skip over each and over all; pixel shuffle."""
 
-    def __init__(self, *, scale: int = 4, channels: int = 64) -> None:
+    def __init__(self, *, scale: int = 4, channels: int = 64, cascades: Sequence[int] = CASCADES) -> None:
         super().__init__()
+        self.cascades = tuple(cascades)
         self.sub_mean, self.add_mean = mean_shifts(DIV2K_MEAN, 255.0)
         self.head = conv3(3, channels)
         index = 0
-        for modules in CASCADES:
+        for modules in self.cascades:
             for place in range(modules):
                 index += 1
                 setattr(self, f"b{index}", DRLM(channels))
@@ -90,7 +92,7 @@ class DRLN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         shallow = out = skip = self.head(self.sub_mean(x))
         index = 0
-        for modules in CASCADES:
+        for modules in self.cascades:
             out = self._cascade(out, skip, index, modules)
             skip = out + skip
             index += modules
@@ -115,11 +117,21 @@ def adapter(arguments: Mapping[str, object]) -> Adapter:  # noqa: ARG001
 
 
 def recognise(state: Mapping[str, Tensor], scale: int | None = None) -> Recognised | None:  # noqa: ARG001
-    """Keys head, b1.r1.body.0, b1.ca.c4.body.0, c20.body.0, upsample.up.body.0, tail."""
-    if not has(state, "head.weight", "b1.r3.body.0.weight", "b1.ca.c4.body.0.weight", "c20.body.0.weight"):
+    """Keys head, b1.r1.body.0, b1.ca.c4.body.0, c1.body.0, upsample.up.body.0, tail."""
+    if not has(state, "head.weight", "b1.r3.body.0.weight", "b1.ca.c4.body.0.weight", "c1.body.0.weight"):
         return None
     kept = rename(without(state, "sub_mean.", "add_mean."), {r"upsample\.up\.": "upsample."})
     channels = state["head.weight"].shape[0]
-    arguments = {"scale": ShuffleUpsampler.scale_of(kept, "upsample.", channels), "channels": channels}
+    found = ShuffleUpsampler.scale_of(kept, "upsample.", channels)
+    cascades = cascades_of(state, channels)
+    others = {"cascades": list(cascades)} if cascades != CASCADES else {}
+    arguments = {"scale": found, "channels": channels, **others}
     means = stored_means(state, tuple(255 * colour for colour in DIV2K_MEAN))
     return Recognised(arguments, {**kept, **means})
+
+
+def cascades_of(state: Mapping[str, Tensor], channels: int) -> tuple[int, ...]:
+    """Modules per cascade: a fusion reads what its cascade was given and every module of it so far."""
+    names = itertools.takewhile(state.__contains__, (f"c{n}.body.0.weight" for n in itertools.count(1)))
+    places = [state[name].shape[1] // channels - 1 for name in names]
+    return tuple(place for place, after in zip(places, [*places[1:], 1]) if after == 1)
