@@ -1,0 +1,117 @@
+"""docs/thesis.md from results/thesis.json."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from structured_tables import markdown
+from thesis_ways import PRESETS, Preset
+
+from espalier.files import write_text
+
+PAGE = Path(__file__).parent.parent / "docs" / "thesis.md"
+NAMES = {
+    "bicubic": "bicubic",
+    "dense": "dense",
+    "scratch": "the same widths from scratch",
+    "l2": "group norm, one step",
+    "greg": "`greg`, one step",
+    "group_sparse": "`group_sparse`, one step",
+    "stepwise-4": "`stepwise`, 4 steps, group-sparse",
+    "stepwise-8": "`stepwise`, 8 steps, group-sparse",
+    "stepwise-4-growing": "`stepwise`, 4 steps, growing",
+    "calibrated": "`calibrated` (ours)",
+    "guided": "`guided` (ours)",
+}
+BASELINES = ("bicubic", "dense")
+TEXT = """\
+# DRLN and SwinIR with a tenth of the work
+
+{cells} cells of `benchmarks/thesis.py`, ×{scale}, beside the dense networks and bicubic. A thesis on structured pruning
+(Angelini, *sr_structured_pruning*) takes about 90 % off DRLN and SwinIR: sparsity is learned, channels are pruned, what
+remains is tuned, in one step or linearly over 4 or 8. Its tables were not to be found, so nothing here is compared
+with them; its schedule is.
+
+- **Networks**: {networks}. They are small, and trained here from nothing, on {images}
+  (Adam, {lr:g}, cosine, batch {batch}, patches of {patch}): there were no weights of DRLN, and this ran on one thread.
+- **Cells**: {steps} training steps in all for every row, L1, Adam, {lr:g}, the same batches' size. Half of them learn
+  sparsity where the method does; `stepwise` halves each round between sparsity and tuning, the last tuning is the
+  recovery; `guided` takes a sixth between its two rounds; all other steps are recovery with a cosine.
+- **Cost**: the thesis' rows lose the same share of every group of channels; ours get the same MACs and spread them
+  themselves. MACs are of a 964 x 540 input, as the thesis counts.
+- **Quality**: PSNR [dB] and SSIM on Y, border {scale}, by the mean of eight flips and turns as the thesis tests;
+  bicubic without.
+
+{seeds} Written by `python benchmarks/thesis.py small --tables`; espalier {environment[espalier]}, torch
+{environment[torch]}, {environment[device]}.
+
+{tables}
+
+{analysis}
+"""
+ANALYSIS = ""
+Row = dict[str, Any]
+
+
+def write_tables(results: Path, page_at: Path = PAGE) -> None:
+    """Read the JSON, write the page."""
+    found = json.loads(results.read_text(encoding="utf-8"))
+    rows = [row for row in found["rows"] if row["preset"] == "small"]
+    cells = [row for row in rows if row["way"] not in BASELINES]
+    preset, seeds = PRESETS["small"], len({row["seed"] for row in cells})
+    page = TEXT.format(
+        cells=len(cells), scale=preset.scale, networks=described(rows, preset), images=" and ".join(preset.train),
+        lr=preset.lr, batch=preset.batch, patch=preset.patch, steps=preset.steps,
+        seeds="One seed." if seeds == 1 else f"Means of {seeds} seeds.", environment=found["environment"],
+        tables="\n\n".join(sections(rows)), analysis=ANALYSIS,
+    )  # fmt: skip
+    write_text(page_at, page.rstrip() + "\n")
+
+
+def described(rows: Iterable[Row], preset: Preset) -> str:
+    """What the dense networks are."""
+    found = [row for row in rows if row["way"] == "dense"]
+    return "; ".join(
+        f"{row['network']} `{preset.networks[row['network']].reference}`, {row['params'] / 1e3:,.0f} k parameters, "
+        f"{row['steps']} steps"
+        for row in found
+    )
+
+
+def sections(rows: Sequence[Row]) -> list[str]:
+    """A heading and a table for every network and share of channels."""
+    places = sorted({(row["network"], row["ratio"]) for row in rows if row["ratio"]})
+    return [section(rows, network, ratio) for network, ratio in places]
+
+
+def section(rows: Sequence[Row], network: str, ratio: float) -> str:
+    here = [row for row in rows if row["network"] == network and row["ratio"] in (0, ratio)]
+    dense = next(row for row in here if row["way"] == "dense")
+    macs = mean(row["macs"] for row in here if row["ratio"]) / dense["macs"]
+    present = [name for name in NAMES if any(row["way"] == name for row in here)]
+    lines = [line(name, [row for row in here if row["way"] == name], dense) for name in present]
+    sets = list(dense["tuned"]["eight"])
+    head = ["", "Params [k]", "MACs [G]", f"{sets[0]} before recovery", *sets]
+    return f"## {network}: {ratio:.0%} of the channels gone, {macs:.1%} of the MACs left\n\n{markdown(head, lines)}"
+
+
+def line(name: str, rows: Sequence[Row], dense: Row) -> list[str]:
+    """One way, mean of its seeds."""
+    if name == "bicubic":
+        return [NAMES[name], "", "", "", *qualities(rows, "tuned", "plain")]
+    params, macs = (mean(row[key] for row in rows) for key in ("params", "macs"))
+    share = "" if name == "dense" else f" ({macs / dense['macs']:.1%})"
+    before = "" if name in ("dense", "scratch") else qualities(rows, "pruned", "eight")[0]
+    told = [f"{params / 1e3:,.1f}", f"{macs / 1e9:,.2f}{share}", before]
+    return [NAMES[name], *told, *qualities(rows, "tuned", "eight")]
+
+
+def qualities(rows: Sequence[Row], when: str, how: str) -> list[str]:
+    """PSNR and SSIM of every set."""
+    found = [row[when][how] for row in rows]
+    return [
+        f"{mean(each[name]['psnr'] for each in found):.2f} / {mean(each[name]['ssim'] for each in found):.4f}"
+        for name in found[0]
+    ]
