@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from espalier.files import write_text
@@ -20,7 +21,12 @@ def write_tables(results: Path) -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    write_text(DOCUMENT, f"{head}{BEGIN}\n{conditions(found)}\n\n{table(found['rows'])}\n{END}{tail}")
+    write_text(DOCUMENT, f"{head}{BEGIN}\n{measured(found)}\n{END}{tail}")
+
+
+def measured(found: dict[str, Any]) -> str:
+    """All that stands between the marks."""
+    return f"{conditions(found)}\n\n{table(found['rows'])}\n\n{fronts(found['rows'])}"
 
 
 def conditions(found: dict[str, Any]) -> str:
@@ -61,3 +67,28 @@ def size(row: dict[str, Any], teacher: dict[str, Any], key: str, unit: float, di
 def lesson(row: dict[str, Any]) -> str:
     """Losses and learning rate, as code."""
     return f"`{row['losses']}` at {row['lr']:g}" if row["losses"] else ""
+
+
+def fronts(rows: dict[str, Any]) -> str:
+    """Which rows are the best of their size, and of their time."""
+    return "\n".join(
+        f"- **Per {what}**, from the {least} on, each better than all before: {'; '.join(front(rows, key))}."
+        for key, what, least in (("bytes", "byte", "smallest"), ("time", "millisecond", "fastest"))
+    )
+
+
+def front(rows: dict[str, Any], key: str) -> list[str]:
+    """Rows to which no other is superior in both size (or time) and mean PSNR, the smallest first."""
+    teacher = rows["teacher"]
+    shares = {name: round(row[key] / teacher[key], 2) for name, row in rows.items() if key in row}
+    best, found = 0.0, []
+    for name in sorted(shares, key=lambda name: (shares[name], -mean_psnr(rows[name]))):
+        if mean_psnr(rows[name]) > best:
+            best = mean_psnr(rows[name])
+            found.append(f"{name} ({shares[name]:.0%}, {best:.2f} dB)")
+    return found
+
+
+def mean_psnr(row: dict[str, Any]) -> float:
+    """Over the sets, each counted once."""
+    return mean(quality["psnr"] for quality in row["quality"].values())
