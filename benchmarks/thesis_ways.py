@@ -83,7 +83,7 @@ SWINIR = (
 PRESETS = {
     "small": Preset(
         {
-            "DRLN": Dense("drln(scale=2, channels=24, cascades=[2, 1])", 2500, (0.68, 0.9)),
+            "DRLN": Dense("drln(scale=2, channels=24, cascades=[2])", 2500, (0.68, 0.9)),
             "SwinIR": Dense(
                 SWINIR.format(width=32, depths=[2] * 2, heads=[2] * 2, size=32, upsampler="pixelshuffledirect"),
                 6000, (0.75, 0.9),
@@ -96,7 +96,7 @@ PRESETS = {
             "DRLN": Dense("drln(scale=2)", 300_000, (0.68, 0.9)),
             "SwinIR": Dense(
                 SWINIR.format(width=180, depths=[6] * 6, heads=[6] * 6, size=64, upsampler="pixelshuffle"),
-                300_000, (0.68, 0.9),
+                300_000, (0.72, 0.9),
             ),
         },
         steps=200_000, batch=16, patch=64, lr=1e-4, train=("T91", "BSDS500/train", "BSDS500/test"),
