@@ -68,6 +68,15 @@ def test_bn_scale_is_the_size_of_the_scale_and_falls_back_to_l2() -> None:
     np.testing.assert_allclose(score("bn_scale", plain), score("l2", plain))
 
 
+def test_the_slopes_of_a_prelu_are_no_scales() -> None:
+    network = Small(norm=True)
+    expected = score("bn_scale", network)
+    network.norm = nn.Sequential(network.norm, nn.PReLU(8, init=100.0))  # type: ignore[assignment]
+    np.testing.assert_allclose(score("bn_scale", network), expected)
+    network.norm = nn.PReLU(8, init=100.0)  # type: ignore[assignment]
+    np.testing.assert_allclose(score("bn_scale", network), score("l2", network))
+
+
 def test_random_scores_follow_the_seed() -> None:
     network = Small()
     groups = analysed(network).prunable
