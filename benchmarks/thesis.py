@@ -14,6 +14,7 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,20 +81,20 @@ class Bench:
         macs = float(count(by_size(job)).macs)
         return replace(job, budget=Budget("macs", macs), allocation=default_allocation(way.folder))
 
-    def quality(self, upscaler: Upscaler) -> Quality:
+    def quality(self, upscaler: Upscaler, sets: Sequence[str]) -> Quality:
         """Mean PSNR and SSIM on Y of every set."""
         found = {
             name: evaluation.compare({"": upscaler}, self.data / "sets" / name, self.preset.scale)[""]
-            for name in self.preset.sets
+            for name in sets
         }
         return {name: {"psnr": found[name].psnr, "ssim": found[name].ssim} for name in found}
 
-    def measured(self, network: Network) -> dict[str, Quality]:
+    def measured(self, network: Network, sets: Sequence[str]) -> dict[str, Quality]:
         """As the thesis tests, by the mean of eight turns, and plainly."""
         network.eval()
         return {
-            "eight": self.quality(by_network(network, ensemble=True)),
-            "plain": self.quality(by_network(network)),
+            "eight": self.quality(by_network(network, ensemble=True), sets),
+            "plain": self.quality(by_network(network), sets),
         }
 
     def size(self, network: Network) -> dict[str, float]:
@@ -122,13 +123,14 @@ def cell(bench: Bench, name: str, ratio: float, seed: int) -> dict[str, Any]:
         network = fresh(bench, by_size(job), seed)
     else:
         network = method(way.folder)(job)
-    pruned, learned = bench.measured(network), way.learned(steps)
+    pruned, learned = bench.measured(network, bench.preset.sets[:1]), way.learned(steps)
     tuned = copy.deepcopy(network)
     fitting.fit(tuned, Phase("recovery", steps - learned, schedule="cosine"), Idle(), run / "recovery")
     shutil.rmtree(run)
     return {
         **key(bench, name, ratio, seed), "steps": steps, "learned": learned, **bench.size(tuned),
-        "pruned": pruned, "tuned": bench.measured(tuned), "processor": round(time.process_time() - clock),
+        "pruned": pruned, "tuned": bench.measured(tuned, bench.preset.sets),
+        "processor": round(time.process_time() - clock),
     }  # fmt: skip
 
 
@@ -138,8 +140,9 @@ def key(bench: Bench, way: str, ratio: float, seed: int) -> dict[str, Any]:
 
 def baselines(bench: Bench) -> list[dict[str, Any]]:
     """The dense network and bicubic."""
-    plain = bench.quality(bicubic(bench.preset.scale))
-    dense = {"steps": bench.preset.networks[bench.network].steps, "tuned": bench.measured(bench.dense)}
+    sets, steps = bench.preset.sets, bench.preset.networks[bench.network].steps
+    plain = bench.quality(bicubic(bench.preset.scale), sets)
+    dense = {"steps": steps, "tuned": bench.measured(bench.dense, sets)}
     return [
         key(bench, "bicubic", 0.0, 0) | {"steps": 0, "macs": 0, "params": 0, "tuned": {"plain": plain}},
         key(bench, "dense", 0.0, 0) | dense | bench.size(bench.dense),

@@ -40,14 +40,14 @@ def stepwise(rounds: int, learn: str) -> Way:
 
 WAYS = {
     "scratch": Way("scratch"),
-    "l2": Way("magnitude"),
+    "calibrated": Way("calibrated"),
     "greg": Way("greg", {"steps": 0.5}),
-    "group_sparse": Way("group_sparse", {"steps": 0.5}),
     "stepwise-4": stepwise(4, "group_sparse"),
+    "guided": Way("guided", {"steps": 1 / 6}, {"rounds": 2}),
+    "group_sparse": Way("group_sparse", {"steps": 0.5}),
     "stepwise-8": stepwise(8, "group_sparse"),
     "stepwise-4-growing": stepwise(4, "growing"),
-    "calibrated": Way("calibrated"),
-    "guided": Way("guided", {"steps": 1 / 6}, {"rounds": 2}),
+    "l2": Way("magnitude"),
 }
 OURS = ("calibrated", "guided")
 
@@ -83,13 +83,13 @@ SWINIR = (
 PRESETS = {
     "small": Preset(
         {
-            "DRLN": Dense("drln(scale=2, channels=24, cascades=[2])", 2500, (0.68, 0.9)),
+            "DRLN": Dense("drln(scale=2, channels=24, cascades=[2])", 1500, (0.68, 0.9)),
             "SwinIR": Dense(
                 SWINIR.format(width=32, depths=[2] * 2, heads=[2] * 2, size=32, upsampler="pixelshuffledirect"),
-                6000, (0.75, 0.9),
+                4000, (0.75, 0.9),
             ),
         },
-        steps=600, batch=4, patch=24, lr=5e-4, train=("T91", "BSDS500/train"), sets=("Set5", "Set14"),
+        steps=400, batch=4, patch=24, lr=5e-4, train=("T91", "BSDS500/train"), sets=("Set5", "Set14"),
     ),
     "full": Preset(
         {
