@@ -1,11 +1,15 @@
 """What is looked at, and its bounds."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from espalier.costs.memory import peak
+from espalier.data import pack
 from espalier.methods.calibrated import material
 from tests import zoo
+from tests.recipes.conftest import write_photos
 
 
 def test_drafts_see_some_of_the_patches() -> None:
@@ -16,6 +20,17 @@ def test_drafts_see_some_of_the_patches() -> None:
     assert few.drafted.shape == few.fitted.shape
     assert few.size == (8, 8)
     assert material.small(few.drafted).shape == (1, 3, 8, 8)
+
+
+def test_images_that_are_too_small_are_passed_over_in_silence(tmp_path: Path) -> None:
+    folder = write_photos(tmp_path / "photos", 2, 120, 200)
+    write_photos(tmp_path / "small", 1, 40, 40).joinpath("photo0.png").rename(folder / "small.png")
+    images = pack(folder, 2, cache=tmp_path / "cache")
+    found = material.patches(images, seed=0)
+    assert found.size == (48, 48)
+    large = images.take([k for k, name in enumerate(images.names) if name != "small"])
+    torch.testing.assert_close(found.fitted, material.patches(large, seed=0).fitted)
+    assert material.patches(images.take([2]), seed=0).size == (20, 20)
 
 
 @pytest.mark.parametrize("name", ["edsr", "imdn", "SwinIR", "fsrcnn", "carn"])

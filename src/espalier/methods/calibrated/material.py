@@ -40,15 +40,17 @@ class Material:
 
 
 def patches(images: PackedImages, seed: int, device: torch.device | str = "cpu") -> Material:
-    """Patches drawn from all images, smaller where the images are.
+    """Patches drawn from all images that are large enough, or of the size of the largest where none is.
 
     Raises:
         ImageError: there are no images.
     """
     if not len(images):
         raise ImageError("there is no image to calibrate on; give some with --data")
-    size = min(SIZE, int(np.min(images.places[:, 4:6], axis=1).max()))
-    drawn, _ = Patches(images, size, seed=seed).batch(0, 0, PATCHES + HELD)
+    sides = np.min(images.places[:, 4:6], axis=1)
+    size = min(SIZE, int(sides.max()))
+    enough = images.take(np.flatnonzero(sides >= size).tolist())
+    drawn, _ = Patches(enough, size, seed=seed).batch(0, 0, PATCHES + HELD)
     drawn = drawn.to(device)
     return Material(drawn[:PATCHES], drawn[PATCHES:])
 
