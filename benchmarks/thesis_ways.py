@@ -89,7 +89,7 @@ PRESETS = {
                 4000, (0.75, 0.9),
             ),
         },
-        steps=400, batch=4, patch=24, lr=5e-4, train=("T91", "BSDS500/train"), sets=("Set5", "Set14"),
+        steps=300, batch=4, patch=24, lr=5e-4, train=("T91", "BSDS500/train"), sets=("Set5", "Set14"),
     ),
     "full": Preset(
         {
