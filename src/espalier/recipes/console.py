@@ -61,8 +61,8 @@ def telling() -> Iterator[Callable[[str], None]]:
 
 
 def say(line: str) -> None:
-    """One line of progress."""
-    Console(stderr=True, highlight=False, markup=False).print(line)
+    """One line of progress, whole: a terminal wraps it, a log file needs no wrapping."""
+    Console(stderr=True, highlight=False, markup=False).print(line, soft_wrap=True)
 
 
 def result_table(table: Sequence[Row]) -> Table:

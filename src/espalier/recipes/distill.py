@@ -97,6 +97,8 @@ def prepared(
     resume: bool,
 ) -> None:
     """Make the student and the run folder; a mistake leaves no folder behind."""
+    if not resume:
+        run.free(out, run.RESUME)  # before minutes are spent on a student
     going_on = resume and (out / BEGUN).is_file()
     pupil = load(out / BEGUN) if going_on else made(student, teacher, images.train, train.seed)
     found = lesson(train, pupil, teacher)

@@ -17,24 +17,38 @@ from espalier.errors import OutputError
 from espalier.files import write_text
 from espalier.report import folder
 
+OVERWRITE, RESUME = "--overwrite", "--resume to go on with it"
+"""What a command offers for a folder that holds a run."""
 
-def begin(path: Path, settings: Mapping[str, Any], *, overwrite: bool = False) -> Path:
+
+def begin(
+    path: Path, settings: Mapping[str, Any], *, overwrite: bool = False, instead: str = OVERWRITE
+) -> Path:
     """Make the run folder and write the settings and the environment into it.
 
     Raises:
         OutputError: the folder holds something already, or cannot be written.
     """
-    if path.is_dir() and any(path.iterdir()):
-        if not (path / folder.CONFIG).is_file():
-            raise OutputError(f"{path} is not empty and is no run folder; choose another place with --out")
-        if not overwrite:
-            raise OutputError(
-                f"{path} holds a run already; choose another place with --out, or give --overwrite"
-            )
+    if overwrite and (path / folder.CONFIG).is_file():
         _clear(path)
+    else:
+        free(path, instead)
     write_text(path / folder.CONFIG, dump(settings))
     write_json(path / folder.ENVIRONMENT, environment())
     return path
+
+
+def free(path: Path, instead: str = OVERWRITE) -> None:
+    """Whether a run may begin there; `instead` is what else the command offers.
+
+    Raises:
+        OutputError: the folder holds something already.
+    """
+    if not path.is_dir() or not any(path.iterdir()):
+        return
+    if not (path / folder.CONFIG).is_file():
+        raise OutputError(f"{path} is not empty and is no run folder; choose another place with --out")
+    raise OutputError(f"{path} holds a run already; choose another place with --out, or give {instead}")
 
 
 def stem(reference: str) -> str:

@@ -103,7 +103,7 @@ def start(out: Path, config: dict[str, Any], *, resume: bool, writes: bool) -> N
         began = TrainConfig().model_dump(mode="json") | folder.read(out).config
         unchanged(began, config, MAY_CHANGE, str(out / folder.CONFIG))
     elif writes:
-        run.begin(out, config)
+        run.begin(out, config, instead=run.RESUME)
 
 
 def finish(network: Network, history: History, out: Path, config: dict[str, Any]) -> None:
