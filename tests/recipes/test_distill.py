@@ -125,7 +125,7 @@ def test_another_run_and_other_settings_are_refused(
 ) -> None:
     distill(teacher, photos, tmp_path / "run", steps=1)
     monkeypatch.setattr("espalier.recipes.distill.made", lambda *_: pytest.fail("a student was made first"))
-    with pytest.raises(EspalierError, match="holds a run already.* --resume to go on with it"):
+    with pytest.raises(EspalierError, match=r"holds a run already.* --resume to go on with it"):
         distill(teacher, photos, tmp_path / "run", steps=1)
     with pytest.raises(EspalierError, match=r"losses was 'l1=1,teacher=1' and is now 'l1=1'"):
         distill(teacher, photos, tmp_path / "run", "--resume", "--losses", "l1=1", steps=1)

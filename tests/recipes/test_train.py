@@ -201,7 +201,7 @@ def test_the_recipes_are_valid(data: Path, tmp_path: Path, name: str, steps: int
 
 def test_training_in_a_used_folder_is_refused(data: Path, tmp_path: Path) -> None:
     train(data, tmp_path / "run")
-    with pytest.raises(OutputError, match="holds a run already.* --resume to go on with it"):
+    with pytest.raises(OutputError, match=r"holds a run already.* --resume to go on with it"):
         train(data, tmp_path / "run")
 
 
