@@ -10,12 +10,13 @@ import copy
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from unstructured_page import page
+from unstructured_ways import PRESETS, SETS, WAYS, Preset, Way
 
 from espalier import training
 from espalier.allocation import Budget
@@ -38,65 +39,7 @@ from espalier.sparsity import apply_, choose, size, sparsity, weights
 
 RESULTS = Path(__file__).parent / "results" / "unstructured.json"
 DOCS = Path(__file__).parents[1] / "docs" / "unstructured.md"
-SETS = ("Set5", "Set14", "BSD100")
 SPARSITIES = (0.3, 0.5, 0.7, 0.9, 0.95)
-
-
-@dataclass(frozen=True)
-class Preset:
-    """One network and how long everything is trained on it."""
-
-    reference: str
-    scale: int
-    steps: int
-    lr: float
-    batch: int
-    patch: int
-    images: str = "T91"
-    pretrain: int = 0
-    """Steps at which the dense network is trained from scratch first; 0 for published weights."""
-    pretrain_lr: float = 1e-3
-
-
-PRESETS = {
-    "small": Preset("edsr(scale=2, blocks=2, channels=16)", 2, 300, 1e-3, 8, 24, pretrain=4000),
-    "rnet": Preset("RNet-EDSRlike/rnet_x4.pth", 4, 20_000, 1e-4, 16, 48, "BSDS500/train"),
-    "imdn": Preset("IMDN/IMDN_x2.pth", 2, 20_000, 1e-4, 16, 48, "BSDS500/train"),
-    "swinir": Preset(
-        "spandrel.SwinIR(embed_dim=60, depths=[6, 6, 6, 6], num_heads=[6, 6, 6, 6], window_size=8, mlp_ratio=2, "
-        "upscale=2, upsampler='pixelshuffledirect')",
-        2, 50_000, 2e-4, 16, 64, "BSDS500/train", pretrain=200_000, pretrain_lr=2e-4,
-    ),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a sparse network is come by; `steps` of its own options are the preset's."""
-
-    method: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    trains: bool = True
-    """Whether the method trains itself; otherwise it is trained under its masks afterwards."""
-    after: bool = True
-
-
-WAYS = {
-    "dense": Way(),
-    "balanced, calibrated start (ours)": Way("dynamic", {"rule": "balanced", "start": "calibrated"}),
-    "one-shot": Way("sparse"),
-    "gradual": Way("sparse", {"schedule": "gradual"}),
-    "obs": Way("obs", trains=False),
-    "gradual, LAMP": Way("sparse", {"schedule": "gradual", "spread": "lamp"}),
-    "balanced (ours)": Way("dynamic", {"rule": "balanced"}),
-    "shrink": Way("dynamic", {"rule": "shrink"}),
-    "regrow": Way("dynamic", {"rule": "regrow"}),
-    "one-shot, LAMP": Way("sparse", {"spread": "lamp"}),
-    "surgery": Way("dynamic", {"rule": "surgery"}),
-    "hard": Way("dynamic", {"rule": "hard"}),
-    "obs, untrained": Way("obs", trains=False, after=False),
-}
-"""The dense network has one cell per seed; it is trained as long as the others."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +53,13 @@ class Bench:
     images: PackedImages
     data: Path
 
-    def train(self, seed: int) -> jobs.Train:
+    def train(self, seed: int, augment: bool) -> jobs.Train:
         def fit(network: Network, phase: Phase, method: Method) -> None:
             settings = training.TrainSettings(
                 steps=phase.steps,
                 batch=self.preset.batch,
                 patch=self.preset.patch,
+                augment=augment,
                 losses=phase.losses,
                 lr=phase.lr or self.preset.lr,
                 schedule=phase.schedule,
@@ -127,10 +71,11 @@ class Bench:
 
     def cell(self, way: Way, share: float, seed: int) -> Network:
         """One network, trained."""
-        steps, fit = self.preset.steps, self.train(seed)
+        steps, fit = self.preset.steps, self.train(seed, self.preset.augment or way.augment)
         if not way.method:
             network = copy.deepcopy(self.network)
-            fit(network, Phase("dense", steps, schedule="cosine"), Idle())
+            if way.after:
+                fit(network, Phase("dense", steps, schedule="cosine"), Idle())
             return network
         given = dict(way.options) | ({"steps": steps} if way.trains else {})
         job = Job(
@@ -157,6 +102,7 @@ def bench(name: str, data: Path, work: Path, lr: float | None = None, take: int 
     """Images, and the dense network, trained first where it has no published weights."""
     preset = PRESETS[name]
     images = pack(data / "sets" / preset.images, preset.scale)
+    images = images.take(range(preset.take or len(images)))
     if lr is not None or take is not None:
         made = bench(name, data, work)
         return replace(
@@ -173,7 +119,11 @@ def bench(name: str, data: Path, work: Path, lr: float | None = None, take: int 
         torch.manual_seed(0)
         network = load(preset.reference)
         settings = training.TrainSettings(
-            steps=preset.pretrain, batch=preset.batch, patch=preset.patch, lr=preset.pretrain_lr
+            steps=preset.pretrain,
+            batch=preset.batch,
+            patch=preset.patch,
+            lr=preset.pretrain_lr,
+            augment=preset.augment,
         )
         training.fit(network, images, settings, run=work / name, resume=True, progress=False)
         save(network, path)

@@ -38,9 +38,20 @@ def test_means_spreads_and_the_best_of_each_sparsity(pages: ModuleType) -> None:
     assert "| 0 | dense | 35.000 (0.9000) |" in text
     assert "| 0.5 | gradual | 34.000 (0.9000) |" in text
     assert "| 0.5 | ours | **34.600 ± 0.141 (0.9000)** |" in text
-    assert "10 steps at a learning rate of 0.001, 2 seeds." in text
+    assert "10 steps at a learning rate of 0.001, 1 to 2 seeds." in text
     assert "| small | 0.5 | 1,020 | 2.00% |" in text
     assert "Not measured." in text
+
+
+def test_rows_above_the_dense_network_everywhere_are_marked(pages: ModuleType) -> None:
+    dim = row("dim", 0.5, 35.1)
+    dim["quality"]["BSD100"] = {"psnr": 35.1, "ssim": 0.8}
+    bright = row("bright", 0.5, 35.2)
+    for found in bright["quality"].values():
+        found["ssim"] = 0.91
+    text = pages.page({"rows": [row("dense", 0.0, 35.0), bright, dim]})
+    assert "| 0.5 | bright ▲ | **35.200 (0.9100)**" in text
+    assert "| 0.5 | dim | 35.100 (0.9000)" in text
 
 
 def test_speed_and_what_was_tried(pages: ModuleType) -> None:
