@@ -13,6 +13,7 @@ import dataclasses
 import json
 import statistics
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,10 @@ def measured(bench: Bench, name: str) -> None:
 
 @torch.no_grad()
 def timed(bench: Bench, rounds: int = 15) -> None:
-    """Processor time of all networks in turn, as a share of the teacher's: nearly deaf to other work."""
+    """Processor time of all networks in turn, as a share of the teacher's: nearly deaf to other work.
+
+    Rows that are the same network but for its weights share one time, the median of all of theirs.
+    """
     rows, image = bench.rows(), torch.rand(1, 3, *TIMED)
     networks = {name: bench.network(name).eval() for name in rows}
     seconds: dict[str, list[float]] = {name: [] for name in networks}
@@ -184,12 +188,13 @@ def timed(bench: Bench, rounds: int = 15) -> None:
             began = time.process_time()
             network(image)
             seconds[name].append(time.process_time() - began)
-    shares = {
-        name: statistics.median(a / b for a, b in zip(each[1:], seconds["teacher"][1:]))
-        for name, each in seconds.items()
-    }
+    shares: dict[tuple[int, int], list[float]] = defaultdict(list)
     for name, row in rows.items():
-        bench.write(name, row | {"time": round(shares[name], 3)})
+        shares[row["params"], row["macs"]] += [
+            a / b for a, b in zip(seconds[name][1:], seconds["teacher"][1:])
+        ]
+    for name, row in rows.items():
+        bench.write(name, row | {"time": round(statistics.median(shares[row["params"], row["macs"]]), 3)})
 
 
 def main() -> None:

@@ -37,7 +37,8 @@ def conditions(found: dict[str, Any]) -> str:
         f"{training['batch']} patches of {training['patch']}x{training['patch']} LR pixels, "
         f"{training['precision']}, Adam, learning rate in the row; {place['device']}, one thread, "
         f"torch {place['torch']}. PSNR and SSIM on Y, border 4. MACs for 1280 x 720 output. "
-        "Time: processor seconds of one thread, all networks in turn, median share of the teacher's."
+        "Time: processor seconds of one thread, all networks in turn, median share of the teacher's, "
+        "one figure for rows that differ in their weights alone."
     )
 
 
