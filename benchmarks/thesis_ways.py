@@ -83,10 +83,10 @@ SWINIR = (
 PRESETS = {
     "small": Preset(
         {
-            "DRLN": Dense("drln(scale=2, channels=24, cascades=[2])", 1200, (0.68, 0.9)),
+            "DRLN": Dense("drln(scale=2, channels=24, cascades=[2])", 1000, (0.68, 0.9)),
             "SwinIR": Dense(
                 SWINIR.format(width=32, depths=[2] * 2, heads=[2] * 2, size=32, upsampler="pixelshuffledirect"),
-                3000, (0.75, 0.9),
+                1600, (0.75, 0.9),
             ),
         },
         steps=300, batch=4, patch=24, lr=5e-4, train=("T91", "BSDS500/train"), sets=("Set5",),
