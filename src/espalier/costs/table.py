@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from espalier.channels.cost import Curve
 from espalier.costs.sites import Shape, Site
 from espalier.errors import MissingExtraError
 
@@ -18,6 +19,8 @@ Timer = Callable[[Shape], float]
 GRAIN = 8
 """Widths are timed at multiples of this many channels; others count as the next one, as they run no faster."""
 RUNS, WARMUP = 5, 2
+LEAST = 0.25
+"""Share of an expected saving that is believed in whatever one noisy measurement says."""
 
 
 @dataclass
@@ -56,6 +59,29 @@ class Latency:
         return sum(site.calls * site.at(kept)[1] * np.prod(site.shape.size) for site in self.sites) or 1.0
 
 
+@dataclass(frozen=True)
+class Corrected:
+    """Another curve, with what it says is saved held to a measurement."""
+
+    curve: Curve
+    unit: float = 1.0
+    """Milliseconds of the dense network as measured, per millisecond that the curve says."""
+    gain: float = 1.0
+    """Measured saving per saving that the curve says."""
+
+    @staticmethod
+    def by(curve: Curve, kept: np.ndarray, measured: float, whole: float) -> "Corrected":
+        """The curve that gives `measured` for this cut and `whole` for the dense network, in milliseconds."""
+        dense = curve(np.ones(len(kept)))
+        said = 1 - curve(kept) / dense
+        saved = max(1 - measured / whole, LEAST * said)
+        return Corrected(curve, whole / dense, saved / said if said > 0 else 1.0)
+
+    def __call__(self, kept: np.ndarray) -> float:
+        dense = self.curve(np.ones(len(kept)))
+        return self.unit * (dense - self.gain * (dense - self.curve(kept)))
+
+
 def _narrowed(site: Site, kept: np.ndarray) -> Shape:
     """The layer at the widths that are timed for these."""
     shape = site.shape
@@ -90,7 +116,7 @@ def torch_timer(device: torch.device | str = "cpu", runs: int = RUNS) -> Timer:
                 torch.cuda.synchronize(place)
 
         with torch.no_grad():
-            return fastest(run, runs)
+            return fastest([run], runs)[0]
 
     return timer
 
@@ -128,21 +154,21 @@ def onnx_timer(runs: int = RUNS) -> Timer:
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         fed = {"x": x.numpy()}
-        return fastest(lambda: session.run(None, fed), runs)
+        return fastest([lambda: session.run(None, fed)], runs)[0]
 
     return timer
 
 
-def fastest(run: Callable[[], object], runs: int = RUNS) -> float:
-    """Milliseconds of the lower half of the runs: what else the machine does can only add to a time."""
-    for _ in range(WARMUP):
-        run()
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        run()
-        times.append((time.perf_counter() - start) * 1000)
-    return statistics.fmean(sorted(times)[: (runs + 1) // 2])
+def fastest(tasks: Sequence[Callable[[], object]], runs: int = RUNS) -> list[float]:
+    """Milliseconds of each task, run in turn: the mean of the lower half, as other work can only add to a time."""
+    times: list[list[float]] = [[] for _ in tasks]
+    for turn in range(WARMUP + runs):
+        for task, found in zip(tasks, times, strict=True):
+            start = time.perf_counter()
+            task()
+            if turn >= WARMUP:
+                found.append((time.perf_counter() - start) * 1000)
+    return [statistics.fmean(sorted(found)[: (runs + 1) // 2]) for found in times]
 
 
 _OPERATORS = {"conv": "Conv", "transposed": "ConvTranspose", "linear": "MatMul"}

@@ -53,7 +53,7 @@ class CompressSettings(BaseModel):
     allocation: str | None = None
     """How the budget is spread over the groups: damage, global or uniform; by default what suits the method."""
     round_to: int | None = Field(default=None, ge=1)
-    """Keep multiples of this many channels; by default 8 where the budget is a time, otherwise 1."""
+    """Keep multiples of this many channels; by default 8 or 16 where the budget is a time, otherwise 1."""
     latency_runtime: str = "torch"
     """Where layers are timed for a latency budget: torch, or onnxruntime on the CPU."""
     protect: tuple[str, ...] = ()

@@ -31,11 +31,8 @@ from espalier.plan import PrunePlan
 from espalier.recipes.console import telling
 from espalier.recipes.family import rejoin
 from espalier.recipes.inspect import trace
-from espalier.recipes.timing import check_runtime, cost_model
+from espalier.recipes.timing import check_runtime, cost_model, lanes, shares
 from espalier.sparsity import apply_
-
-ROUND_FOR_TIME = 8
-"""Channels of which multiples are kept under a latency budget: hardware runs 33 channels no faster than 40."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Request:
     allocation: str | None
     """None for what suits the method."""
     round_to: int | None
-    """None for 8 channels where the budget is a time, 1 otherwise."""
+    """None for what the device computes at once where the budget is a time, 1 otherwise."""
     protect: tuple[str, ...]
     seed: int
     keep_architecture: bool = False
@@ -95,14 +92,17 @@ def prune(dense: Network, request: Request, images: PackedImages, training: Trai
     found, cost = trace(dense), count(dense)
     sizes = sized(found, widths(dense)) if request.keep_architecture else []
     budget = Budget.parse(request.budget)
+    round_to = request.round_to or (lanes(dense) if budget.kind == "latency" else 1)
     job = Job(
         network=dense,
         channels=within(found, sizes) if sizes else found,
-        cost=cost_model(dense, found, budget, request.latency_runtime),
+        cost=cost_model(
+            dense, found, budget, request.latency_runtime, round_to=round_to, protect=request.protect
+        ),
         budget=budget,
         criterion=request.criterion,
         allocation=request.allocation or default_allocation(request.method),
-        round_to=request.round_to or (ROUND_FOR_TIME if budget.kind == "latency" else 1),
+        round_to=round_to,
         protect=request.protect,
         images=images,
         seed=request.seed,
@@ -133,8 +133,7 @@ def prune(dense: Network, request: Request, images: PackedImages, training: Trai
 def predicted(job: Job, plan: PrunePlan) -> float:
     """Share of the dense network's cost, of the budget's kind, that the cost model expects after this plan."""
     curve = job.cost.of("macs" if job.budget.kind == "ratio" else job.budget.kind)
-    left = {choice.group: len(choice.kept) / choice.channels for choice in plan.choices}
-    kept = np.array([left.get(name, 1.0) for name in job.cost.names])
+    kept = shares(job.cost, plan)
     return curve(kept) / curve(np.ones(len(kept)))
 
 
