@@ -30,7 +30,7 @@ class TrainConfig(BaseModel):
     """Options of the losses by name, as --loss-options.charbonnier.eps 0.01."""
     degradation: Literal["bicubic", "classic", "second-order"] = "bicubic"
     """What makes LR patches: the set's own LR images, one round of blur, noise and JPEG, or two rounds."""
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: Literal["adam", "adamw", "soap"] = "adam"
     """How gradients move the weights."""
     lr: float = Field(default=2e-4, gt=0)
     """Learning rate of one worker; with several it is multiplied by their number."""

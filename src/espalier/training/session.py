@@ -12,6 +12,7 @@ from torch import nn
 from espalier import surgery
 from espalier.methods.protocol import Context, Method
 from espalier.networks.network import Network, body_of
+from espalier.optimizers import OPTIMIZERS
 from espalier.plan import PrunePlan
 from espalier.training.distributed import Workers
 from espalier.training.ema import Ema
@@ -19,8 +20,6 @@ from espalier.training.errors import TrainingError
 from espalier.training.resuming import check_settings
 from espalier.training.schedule import Plateau
 from espalier.training.settings import TrainSettings
-
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 @dataclass

@@ -20,7 +20,7 @@ class TrainSettings:
     losses: Mapping[str, float] = field(default_factory=lambda: {"l1": 1.0})
     """Weights by name; "teacher" and "teacher-NAME" compare with the teacher's output."""
     loss_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: Literal["adam", "adamw", "soap"] = "adam"
     lr: float = 2e-4
     """Learning rate of one worker; with several it is multiplied by their number, see `scale_lr`."""
     betas: tuple[float, float] = (0.9, 0.999)

@@ -43,6 +43,7 @@ def job(name: str, budget: str = "macs=0.6", **changed: object) -> Job:
     given = {
         "network": network, "channels": channels, "cost": cost, "budget": Budget.parse(budget), "criterion": "l2",
         "allocation": "damage", "round_to": 1, "protect": (), "images": images(network.scale), "seed": 0,
+        "options": calibrated.OPTIONS(polish=4),
     }  # fmt: skip
     return Job(**given | changed)  # type: ignore[arg-type]
 

@@ -4,15 +4,23 @@ import copy
 import dataclasses
 from collections.abc import Mapping
 
-import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from espalier import calibration
 from espalier.allocation import allocate, units
 from espalier.calibration import Elimination, Record
 from espalier.calibration.layers import input_axis, is_layer
-from espalier.methods.calibrated.material import Material, affordable, patches, small
+from espalier.methods.calibrated.material import (
+    Material,
+    affordable,
+    decibels,
+    difference,
+    patches,
+    small,
+)
+from espalier.methods.calibrated.polishing import polished
 from espalier.methods.calibrated.prices import prices
 from espalier.methods.job import Job, cut
 from espalier.networks.network import Network
@@ -24,8 +32,17 @@ PROBES = 8
 """Patches through which gradients are taken."""
 
 
+class OPTIONS(BaseModel):
+    """What only this method can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    polish: int = Field(default=120, ge=0)
+    """Steps for all layers together after each was refitted; 0 for none."""
+
+
 def prune(job: Job) -> Network:
-    """Choose channels by calibrated damage, cut, refit; of a few ways to choose, the best on held-out patches.
+    """Choose channels by calibrated damage, cut, refit, polish; of a few ways to choose, the best on held-out patches.
 
     Raises:
         PlanError: nothing can be pruned, or the budget cannot be met.
@@ -39,7 +56,8 @@ def prune(job: Job) -> Network:
     inputs = job.network.encode(material.drafted)
     found = calibration.observe(job.network.body, inputs, job.channels.prunable, probes=PROBES)
     best = drafted(job, material, found)
-    return finished(job, best, material)
+    refitted_once_more = finished(job, best, material)
+    return polished(job, refitted_once_more, (job.options or OPTIONS()).polish)
 
 
 def turned(job: Job, material: Material) -> Network:
@@ -123,15 +141,3 @@ def outputs_of(plan: PrunePlan, body: nn.Module) -> dict[str, Tensor]:
         if kind == "weight" and is_layer(layer) and c.dim != input_axis(layer):
             kept[name] = torch.tensor(c.kept, device=layer.weight.device)
     return kept
-
-
-def difference(network: Network, dense: Network, x: Tensor) -> float:
-    """Mean square difference between two networks' images; infinite where one is not a number."""
-    with torch.no_grad():
-        error = float((network(x) - dense(x)).square().mean())
-    return error if np.isfinite(error) else float("inf")
-
-
-def decibels(error: float) -> float:
-    """A mean square difference of images in 0..1 as PSNR."""
-    return -10 * float(np.log10(max(error, 1e-12)))

@@ -47,12 +47,28 @@ def patches(images: PackedImages, seed: int, device: torch.device | str = "cpu")
     """
     if not len(images):
         raise ImageError("there is no image to calibrate on; give some with --data")
+    all_of_them = drawn(images, seed, 0, PATCHES + HELD).to(device)
+    return Material(all_of_them[:PATCHES], all_of_them[PATCHES:])
+
+
+def drawn(images: PackedImages, seed: int, step: int, count: int) -> Tensor:
+    """LR patches, the same for the same seed and step, from images that are large enough."""
     sides = np.min(images.places[:, 4:6], axis=1)
     size = min(SIZE, int(sides.max()))
     enough = images.take(np.flatnonzero(sides >= size).tolist())
-    drawn, _ = Patches(enough, size, seed=seed).batch(0, 0, PATCHES + HELD)
-    drawn = drawn.to(device)
-    return Material(drawn[:PATCHES], drawn[PATCHES:])
+    return Patches(enough, size, seed=seed).batch(step, 0, count)[0]
+
+
+def difference(network: Network, dense: Network, x: Tensor) -> float:
+    """Mean square difference between two networks' images; infinite where one is not a number."""
+    with torch.no_grad():
+        error = float((network(x) - dense(x)).square().mean())
+    return error if np.isfinite(error) else float("inf")
+
+
+def decibels(error: float) -> float:
+    """A mean square difference of images in 0..1 as PSNR."""
+    return -10 * float(np.log10(max(error, 1e-12)))
 
 
 def small(x: Tensor) -> Tensor:
