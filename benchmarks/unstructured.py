@@ -65,7 +65,8 @@ class Bench:
                 schedule=phase.schedule,
                 seed=seed,
             )
-            training.fit(network, self.images, settings, method=method, progress=False)
+            teacher = self.network if phase.losses.get("teacher") else None
+            training.fit(network, self.images, settings, method=method, teacher=teacher, progress=False)
 
         return fit
 
@@ -75,7 +76,8 @@ class Bench:
         if not way.method:
             network = copy.deepcopy(self.network)
             if way.after:
-                fit(network, Phase("dense", steps, schedule="cosine"), Idle())
+                losses = {"l1": 1.0, "teacher": way.teacher}
+                fit(network, Phase("dense", steps, losses, schedule="cosine"), Idle())
             return network
         given = dict(way.options) | ({"steps": steps} if way.trains else {})
         job = Job(

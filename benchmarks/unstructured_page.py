@@ -7,7 +7,7 @@ from typing import Any
 
 SETS = ("Set5", "Set14", "BSD100")
 NAMES = {
-    "few": "EDSR ×2 of 4 blocks and 16 channels, on one image of 98 × 88 pixels without flips and turns",
+    "few": "Few data: EDSR ×2 of 4 blocks and 16 channels, trained on one image of 196 × 176 pixels",
     "small": "EDSR ×2 of 2 blocks and 16 channels, trained on T91 for 4000 steps before",
     "rnet": "RNet ×4, published weights",
     "imdn": "IMDN ×2, published weights",

@@ -52,6 +52,8 @@ class Way:
     after: bool = True
     augment: bool = False
     """Flips and turns even where the preset has none."""
+    teacher: float = 0.0
+    """Weight of the distance to the output of the network that all begin with, for the dense one."""
 
 
 WAYS = {
@@ -68,6 +70,11 @@ WAYS = {
     "surgery": Way("dynamic", {"rule": "surgery"}),
     "hard": Way("dynamic", {"rule": "hard"}),
     "dense, with flips and turns": Way(augment=True),
+    "dense, taught": Way(teacher=1.0),
+    "balanced, calibrated start, taught": Way(
+        "dynamic", {"rule": "balanced", "start": "calibrated", "teacher": 1.0}
+    ),
+    "one-shot, LAMP, taught": Way("sparse", {"spread": "lamp", "teacher": 1.0}),
     "dense, untrained": Way(after=False),
     "obs, untrained": Way("obs", trains=False, after=False),
     "one-shot, untrained": Way("sparse", trains=False, after=False),

@@ -7,17 +7,28 @@ from types import ModuleType
 
 import pytest
 
+from espalier.methods.job import options
+
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
-def pages() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("unstructured_page", FOLDER / "unstructured_page.py")
+def pages(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return loaded("unstructured_page", monkeypatch)
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return loaded("unstructured_ways", monkeypatch)
+
+
+def loaded(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)  # dataclasses look their module up
     spec.loader.exec_module(module)
-    sys.modules.pop("unstructured_page", None)
     return module
 
 
@@ -62,3 +73,13 @@ def test_speed_and_what_was_tried(pages: ModuleType) -> None:
         text.split()
     )
     assert "| 0.3 | 0.002 | 3 | ours | band 0 | 35.123 |" in text
+
+
+def test_every_way_is_one_that_its_method_understands(ways: ModuleType) -> None:
+    for way in filter(lambda way: way.method, ways.WAYS.values()):
+        given = dict(way.options) | ({"steps": 10} if way.trains else {})
+        assert options(way.method, given) is not None
+    assert [name for name, way in ways.WAYS.items() if not way.method and way.after and not way.teacher] == [
+        "dense",
+        "dense, with flips and turns",
+    ]
