@@ -157,7 +157,7 @@ def trained(preset: Preset, name: str, images: PackedImages, run: Path, device: 
     dense = preset.networks[name]
     network = load(dense.reference).to(pick(device))
     settings = training.TrainSettings(
-        steps=dense.steps, batch=preset.batch, patch=preset.patch, lr=preset.lr, warmup=dense.steps // 20,
+        steps=dense.steps, batch=preset.batch, patch=preset.patch, lr=preset.lr, warmup=dense.warmup,
         clip=1.0, ema=0.999, validate_every=dense.steps, save_every=max(1, dense.steps // 20), log_every=100,
     )  # fmt: skip
     training.fit(network, images_on(images, pick(device)), settings, run=run, resume=True)

@@ -58,6 +58,7 @@ class Dense:
 
     reference: str
     steps: int
+    warmup: int
     ratios: tuple[float, ...]
 
 
@@ -83,20 +84,20 @@ SWINIR = (
 PRESETS = {
     "small": Preset(
         {
-            "DRLN": Dense("drln(scale=2, channels=24, cascades=[2])", 1000, (0.68, 0.9)),
+            "DRLN": Dense("drln(scale=2, channels=24, cascades=[2])", 1000, 50, (0.68, 0.9)),
             "SwinIR": Dense(
                 SWINIR.format(width=32, depths=[2] * 2, heads=[2] * 2, size=32, upsampler="pixelshuffledirect"),
-                1600, (0.75, 0.9),
+                1600, 150, (0.75, 0.9),
             ),
         },
         steps=300, batch=4, patch=24, lr=5e-4, train=("T91", "BSDS500/train"), sets=("Set5",),
     ),
     "full": Preset(
         {
-            "DRLN": Dense("drln(scale=2)", 300_000, (0.68, 0.9)),
+            "DRLN": Dense("drln(scale=2)", 300_000, 1000, (0.68, 0.9)),
             "SwinIR": Dense(
                 SWINIR.format(width=180, depths=[6] * 6, heads=[6] * 6, size=64, upsampler="pixelshuffle"),
-                300_000, (0.72, 0.9),
+                300_000, 1000, (0.72, 0.9),
             ),
         },
         steps=200_000, batch=16, patch=64, lr=1e-4, train=("T91", "BSDS500/train", "BSDS500/test"),
