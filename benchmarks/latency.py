@@ -3,8 +3,9 @@
 python benchmarks/latency.py --networks RNet IMDN_x4 RFDN SRVGG --size 640x360
 
 For each network the channels are weighed by calibrated damage and cut to four budgets: half the MACs with any
-widths, in multiples of eight and of sixteen, and half the time in multiples of sixteen. The dense and the cut networks then take turns in
-onnxruntime; the median of their processor times on one thread counts. Rows go to results/latency.json.
+widths, in multiples of eight and of sixteen, and half the time in multiples of sixteen. The dense and the cut
+networks then take turns in onnxruntime; the median of their processor times on one thread counts. Rows go to
+results/latency.json.
 """
 
 import argparse

@@ -88,28 +88,11 @@ def prune(dense: Network, request: Request, images: PackedImages, training: Trai
     Raises:
         PlanError: nothing can be pruned, the budget cannot be met, or the architecture cannot be kept.
     """
-    training = training or Training()
     found, cost = trace(dense), count(dense)
     sizes = sized(found, widths(dense)) if request.keep_architecture else []
-    budget = Budget.parse(request.budget)
-    round_to = request.round_to or (lanes(dense) if budget.kind == "latency" else 1)
-    job = Job(
-        network=dense,
-        channels=within(found, sizes) if sizes else found,
-        cost=cost_model(
-            dense, found, budget, request.latency_runtime, round_to=round_to, protect=request.protect
-        ),
-        budget=budget,
-        criterion=request.criterion,
-        allocation=request.allocation or default_allocation(request.method),
-        round_to=round_to,
-        protect=request.protect,
-        images=images,
-        seed=request.seed,
-        options=options(request.method, request.options),
-        train=training.train,
-        score=training.score,
-    )
+    job = _job(dense, found, request, images, training or Training())
+    if sizes:
+        job = dataclasses.replace(job, channels=within(found, sizes))
     with telling() as tell:
         pruned = method(request.method)(dataclasses.replace(job, tell=tell))
     apply_(pruned, pruned.masks)  # a sparse network whose channels were cut and refitted stays sparse
@@ -128,6 +111,29 @@ def prune(dense: Network, request: Request, images: PackedImages, training: Trai
     plan = dataclasses.replace(last, notes=last.notes | notes | {"protect": list(request.protect)})
     pruned.plans = (*pruned.plans[:-1], plan)
     return Pruned(rejoin(dense, pruned, found, sizes) if sizes else pruned, plan)
+
+
+def _job(dense: Network, found: Channels, request: Request, images: PackedImages, training: Training) -> Job:
+    """The request as a method reads it, with the cost model that its budget needs."""
+    budget = Budget.parse(request.budget)
+    round_to = request.round_to or (lanes(dense) if budget.kind == "latency" else 1)
+    return Job(
+        network=dense,
+        channels=found,
+        cost=cost_model(
+            dense, found, budget, request.latency_runtime, round_to=round_to, protect=request.protect
+        ),
+        budget=budget,
+        criterion=request.criterion,
+        allocation=request.allocation or default_allocation(request.method),
+        round_to=round_to,
+        protect=request.protect,
+        images=images,
+        seed=request.seed,
+        options=options(request.method, request.options),
+        train=training.train,
+        score=training.score,
+    )
 
 
 def predicted(job: Job, plan: PrunePlan) -> float:
