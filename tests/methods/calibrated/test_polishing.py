@@ -60,10 +60,11 @@ class Linear(nn.Module):
 
 def test_one_layer_finds_the_least_squares_solution() -> None:
     """The dense network itself, whose difference is zero."""
+    torch.manual_seed(0)
     dense = Network(Linear().eval(), name="linear", scale=1, base=Base("factory", "tests:none"))
     wanted = job("edsr", network=dense, images=jobs.images(1, 6, 40, knots=9))
-    worse = disturbed(dense, 0.1)
-    assert off(wanted, polishing.polished(wanted, worse, 400)) < 1e-3 * off(wanted, worse)
+    worse = disturbed(dense, 0.03)
+    assert off(wanted, polishing.polished(wanted, worse, 300)) < 1e-3 * off(wanted, worse)
 
 
 @pytest.mark.parametrize("rate", [10.0, float("nan")])
