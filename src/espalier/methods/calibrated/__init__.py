@@ -1,4 +1,4 @@
-"""One-shot pruning by what the loss of channels costs the image; what remains is refitted by least squares."""
+"""One-shot pruning by what the loss of channels costs the image; what remains is refitted and then polished."""
 
 import copy
 import dataclasses
@@ -35,7 +35,7 @@ PROBES = 8
 class OPTIONS(BaseModel):
     """What only this method can be told."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     polish: int = Field(default=120, ge=0)
     """Steps for all layers together after each was refitted; 0 for none."""
