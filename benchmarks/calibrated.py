@@ -131,13 +131,15 @@ def cell(key: Mapping[str, Any], job: Job, options: argparse.Namespace) -> dict[
     place, refitted = place_of(key), {**key, "way": "refitted"}
     missing = [name for name in options.sets if name not in before.get("psnr", {})]
     start, seconds = time.process_time(), before.get("cpu_seconds")
+    earlier: dict[str, Any] = {}
+    if key["way"] == "calibrated" and place_of(refitted).exists():
+        earlier = found(refitted) or {}
     try:
         if place.exists():
             smaller = load(place)
         else:
-            earlier = found(refitted) if key["way"] == "calibrated" and place_of(refitted).exists() else None
             smaller = pruned(key["way"], job, place_of(refitted))
-            seconds = round(time.process_time() - start + (earlier or {}).get("cpu_seconds", 0.0), 1)
+            seconds = round(time.process_time() - start + earlier.get("cpu_seconds", 0.0), 1)
             if key["way"] != "torch-pruning":
                 place.parent.mkdir(parents=True, exist_ok=True)
                 file.save(smaller, place)
@@ -153,7 +155,9 @@ def cell(key: Mapping[str, Any], job: Job, options: argparse.Namespace) -> dict[
         "params": cost.params / dense.params,
         "share": job.channels.share,
         "cpu_seconds": seconds,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_mib": max(
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, earlier.get("peak_mib", 0)
+        ),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }

@@ -36,11 +36,12 @@ def test_the_page_shows_every_way_beside_the_dense_network(scripts: dict[str, Mo
     tables = scripts["calibrated_tables"]
     found = [
         row("calibrated"),
+        row("refitted", psnr={"Set5": 31.3}),
         row("magnitude", psnr={"Set5": 20.0}),
         row("calibrated", seed=1, psnr={"Set5": 1.0}),
     ]
     shown = tables.quality(found, "Set5").splitlines()
-    assert shown[2] == "| Net 0.5 | 32.00 | 31.50 |  | 20.00 |  |"
+    assert shown[2] == "| Net 0.5 | 32.00 | 31.50 | 31.30 |  | 20.00 |  |"
     assert len(shown) == 3
     assert tables.quality(found, "Set14") == "Not measured yet."
 
