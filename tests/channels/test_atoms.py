@@ -102,7 +102,7 @@ def test_a_row_whose_children_are_one_is_that_one() -> None:
 def test_a_row_with_a_living_position_lives() -> None:
     atoms = Atoms()
     atoms.new(2)
-    assert atoms.row_atoms(torch.tensor([[0, ALIVE], [0, 1]])).tolist() == [ALIVE, 3]
+    assert atoms.row_atoms(torch.tensor([[0, ALIVE], [0, 1]])).tolist() == [ALIVE, 2]
 
 
 def test_living_positions_stay_in_the_classes_of_an_array() -> None:

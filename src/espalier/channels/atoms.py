@@ -26,13 +26,15 @@ class Atoms:
 
     def __init__(self) -> None:
         self.count = 0
+        self.owned = 0
+        """How many of them belong to the network's own tensors; they come first."""
         self.rows: list[Row] = []
         self.made: list[Tensor] = []
         """Atoms of tensors made on the way, in the order in which every run makes them."""
         self._left: list[np.ndarray] = []
         self._right: list[np.ndarray] = []
         self._pins: list[tuple[np.ndarray, str]] = []
-        self._row_cache: dict[tuple[tuple[int, ...], bytes], Tensor] = {}
+        self._row_cache: dict[bytes, int] = {}
 
     def new(self, count: int) -> Tensor:
         """`count` fresh atoms, shape (count,)."""
@@ -46,34 +48,38 @@ class Atoms:
 
     def unite(self, left: Tensor, right: Tensor, reason: str) -> None:
         """Make the atoms at equal (broadcast) positions one; an atom that meets `ALIVE` is pinned."""
-        a, b = (t.numpy() for t in torch.broadcast_tensors(left, right))
+        if left is right:
+            return
+        a, b = left.numpy(), right.numpy()
         differ = a != b
-        a, b = a[differ], b[differ]
+        if not differ.any():
+            return
+        a, b = (np.broadcast_to(array, differ.shape)[differ] for array in (a, b))
         lonely = (a < 0) | (b < 0)
         if lonely.any():
-            self._pins.append((np.unique(np.maximum(a, b)[lonely]), reason))
-        self._left.append(a[~lonely])
-        self._right.append(b[~lonely])
+            self._pins.append((np.maximum(a, b)[lonely], reason))
+            a, b = a[~lonely], b[~lonely]
+        self._left.append(a)
+        self._right.append(b)
 
     def pin(self, atoms: Tensor, reason: str) -> None:
         """Forbid cutting these atoms."""
-        values = np.unique(atoms.numpy())
-        values = values[values >= 0]
-        if len(values):
-            self._pins.append((values, reason))
+        self._pins.append((atoms.numpy().reshape(-1), reason))
 
     def row_atoms(self, grid: Tensor) -> Tensor:
         """For a (rows, columns) array, one atom per row that lives while any atom of the row does; shape (rows,)."""
-        array = grid.numpy()
-        key = (array.shape, array.tobytes())
+        return torch.tensor([self._row(children) for children in grid.numpy()])
+
+    def _row(self, children: np.ndarray) -> int:
+        """The atom of one row; the same row again, as in every window, has the same one."""
+        key = children.tobytes()
         if key not in self._row_cache:
-            fresh = self.new(len(array))
-            for atom, children in zip(fresh.tolist(), array, strict=True):
-                if (children < 0).any():
-                    fresh[atom - self.count + len(array)] = ALIVE
-                else:
-                    self.rows.append(Row(atom, np.unique(children)))
-            self._row_cache[key] = fresh
+            if (children < 0).any():
+                self._row_cache[key] = ALIVE
+            else:
+                self._row_cache[key] = self.count
+                self.rows.append(Row(self.count, np.unique(children)))
+                self.count += 1
         return self._row_cache[key]
 
     def resolve(self) -> "Classes":
@@ -88,7 +94,7 @@ class Atoms:
             right = np.concatenate([right, [b for _, b in extra]])
         pinned: dict[int, str] = {}
         for atoms, reason in self._pins:
-            for atom in np.unique(root[atoms]).tolist():
+            for atom in set(root[atoms[atoms >= 0]].tolist()):
                 pinned.setdefault(atom, reason)
         children: dict[int, np.ndarray] = {}
         for row in self.rows:

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from espalier.channels.atoms import Atoms
-from espalier.channels.labels import Label
+from espalier.channels.labels import Label, Labels
 from espalier.channels.records import Product, SizeUse, Trace
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """One dispatched operator, as its rule sees it."""
 
@@ -26,7 +26,10 @@ class Call:
     """Name of the module that is running."""
     owner: Callable[[], str]
     """Name of the module whose code called the operator."""
-    labels: WeakTensorKeyDictionary
+    labels: Labels
+    _tensors: list[Tensor]
+    """Of the arguments."""
+    _outputs: list[Tensor]
     recording: bool = True
     """Whether more than labels is wanted."""
 
@@ -48,17 +51,17 @@ class Call:
         return self.args[index] if index < len(self.args) else self.kwargs.get(keyword, default)
 
     def label(self, tensor: Tensor | None) -> Label:
-        return () if tensor is None else self.labels.get(tensor, ()) or ()
+        return () if tensor is None else self.labels.get(tensor) or ()
 
     def operand(self, tensor: Tensor) -> tuple[Label, Sequence[int]]:
         """Label and shape for `meet`; a dimension that the tensor was expanded along counts as broadcast."""
         return self.label(tensor), [1 if tensor.stride(d) == 0 else s for d, s in enumerate(tensor.shape)]
 
     def tensors(self) -> list[Tensor]:
-        return tensors_of(self.args, self.kwargs)
+        return self._tensors
 
     def outputs(self) -> list[Tensor]:
-        return tensors_of((self.out,), {})
+        return self._outputs
 
     def give(self, label: Label, out: Tensor | None = None) -> None:
         """Set the label of the result."""
@@ -103,6 +106,7 @@ class Call:
             self.trace.sizes.append(use)
 
 
+@cache
 def operator_name(func: Any) -> str:
     """ "aten::view" as "view"; custom operators keep their namespace."""
     return func._schema.name.removeprefix("aten::")

@@ -13,10 +13,9 @@ from espalier.channels.atoms import Classes
 from espalier.channels.cost import CostModel
 from espalier.channels.even import even_groups
 from espalier.channels.groups import ChannelGroup
-from espalier.channels.lowering import Frozen, Kept, dead_classes, lower
+from espalier.channels.lowering import Frozen, Kept, dead_classes, links_of, lower
 from espalier.channels.patterns import named
-from espalier.channels.proof import Verdict
-from espalier.channels.proof import check as check_cut
+from espalier.channels.proof import Prover, Verdict
 from espalier.channels.records import Trace, Unknown
 from espalier.channels.rehearsal import Rehearsal
 from espalier.channels.solve import Check, Solver
@@ -75,7 +74,8 @@ class Channels:
     def check(self, kept: Kept) -> Verdict:
         """Prove one cut: the cut network against the masked one, in float64."""
         dead = dead_classes(self.groups, self.classes, kept)
-        return check_cut(Rehearsal(self.network, self.inputs), self.plan(kept), self.classes, dead)
+        rehearsal = Rehearsal(self.network, self.inputs)
+        return Prover(rehearsal, self.trace, self.classes).check(self.plan(kept), dead)
 
     def _repr_html_(self) -> str:
         """The groups, for notebooks."""
@@ -120,13 +120,14 @@ def analyse(
 
 def rehearsal_check(channels: Channels) -> Check:
     """`channels.check` with one float64 copy made for many cuts, and with a choice of frozen attributes."""
-    rehearsal = Rehearsal(channels.network, channels.inputs)
-    rehearsal.shrink(channels.trace.calls)
+    rehearsal = Rehearsal(channels.network, channels.inputs, channels.trace.calls)
+    prover = Prover(rehearsal, channels.trace, channels.classes)
+    traced, classes, groups = channels.trace, channels.classes, channels.groups
+    links = links_of(channels.network, traced)
 
     def check(kept: Kept, frozen: Frozen) -> tuple[Verdict, PrunePlan]:
-        plan = replace(channels, frozen=frozen).plan(kept)
-        dead = dead_classes(channels.groups, channels.classes, kept)
-        return check_cut(rehearsal, plan, channels.classes, dead), plan
+        plan = lower(channels.network, traced, groups, classes, kept, frozen, links)
+        return prover.check(plan, dead_classes(groups, classes, kept)), plan
 
     return check
 

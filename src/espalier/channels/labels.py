@@ -7,6 +7,7 @@ dimension has no channels (batch, space). Among the dimensions that a factor var
 the others say which row a position belongs to, and rows may lose different inner positions, but equally many.
 """
 
+import weakref
 from collections.abc import Sequence
 
 import torch
@@ -15,6 +16,21 @@ from torch import Tensor
 from espalier.channels.atoms import Atoms
 
 Label = tuple[Tensor, ...]
+
+
+class Labels:
+    """Which label each tensor of a run has; a tensor is known by its identity, and is not kept alive."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[weakref.ref[Tensor], Label]] = {}
+
+    def get(self, tensor: Tensor) -> Label | None:
+        found = self._found.get(id(tensor))
+        return found[1] if found is not None and found[0]() is tensor else None
+
+    def __setitem__(self, tensor: Tensor, label: Label) -> None:
+        self._found[id(tensor)] = weakref.ref(tensor), label
+
 
 KERNEL = "a convolution kernel's height or width"
 """Why the spatial axes of a kernel are pinned."""
@@ -36,7 +52,7 @@ def axis(atoms: Tensor, dim: int, ndim: int) -> Tensor:
 
 def aligned(label: Label, ndim: int) -> Label:
     """The label with dimensions of size 1 put in front, as broadcasting does."""
-    return tuple(f.view([1] * (ndim - f.ndim) + list(f.shape)) for f in label)
+    return tuple(f if f.ndim == ndim else f.view([1] * (ndim - f.ndim) + list(f.shape)) for f in label)
 
 
 def shrunk(array: Tensor) -> Tensor | None:
@@ -47,9 +63,15 @@ def shrunk(array: Tensor) -> Tensor | None:
     for dim in range(array.ndim):
         if array.shape[dim] > 1:
             first = array.narrow(dim, 0, 1)
-            if array.stride(dim) == 0 or torch.equal(array, first.expand_as(array)):
+            if array.stride(dim) == 0 or _constant(array, first, dim):
                 array = first
     return None if array.numel() == 1 and int(array.reshape(())) < 0 else array.contiguous()
+
+
+def _constant(array: Tensor, first: Tensor, dim: int) -> bool:
+    """Whether nothing changes along a dimension; mostly the second position tells already."""
+    second = array.narrow(dim, 1, 1)
+    return torch.equal(first, second) and torch.equal(array, first.expand_as(array))
 
 
 def collapse(atoms: Atoms, factor: Tensor, dim: int, reason: str) -> Tensor | None:
@@ -104,14 +126,16 @@ def meet(
     """
     ndim = len(shape)
     labels = [aligned(label, ndim) for label, _ in operands]
+    if len(labels) == 1:
+        return labels[0]
     sizes = [[1] * (ndim - len(size)) + list(size) for _, size in operands]
-    for dim in range(ndim):
-        if shape[dim] > 1:
-            _settle(atoms, labels, sizes, dim, reason)
+    for dim in sorted({d for label in labels for factor in label for d in varying(factor)}):
+        _settle(atoms, labels, sizes, dim, reason)
     result = labels[0]
     for label in labels[1:]:
         for factor in _paired(atoms, result, label, reason):
-            result = _join(atoms, result, factor, label, reason)
+            if not any(factor is known for known in result):
+                result = _join(atoms, result, factor, label, reason)
     return result
 
 

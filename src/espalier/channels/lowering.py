@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,17 @@ Kept = Mapping[str, Sequence[int]]
 
 Frozen = frozenset[tuple[str, str]]
 """Type of module and attribute: integers that equal a channel count by chance and never follow a cut."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """An attribute of a module that may be the integer that the module used as a size."""
+
+    use: SizeUse
+    kind: str
+    """Type of the module."""
+    attribute: str
+    path: tuple[int, ...]
 
 
 def dead_classes(groups: Sequence[ChannelGroup], classes: Classes, kept: Kept) -> np.ndarray:
@@ -95,12 +107,18 @@ def lower(
     classes: Classes,
     kept: Kept,
     frozen: Frozen = frozenset(),
+    links: Sequence[Link] | None = None,
 ) -> PrunePlan:
-    """The plan that keeps `kept` of each named group; groups not named stay whole."""
+    """The plan that keeps `kept` of each named group; groups not named stay whole.
+
+    Args:
+        links: what `links_of` finds, where that is known already.
+    """
     dead = dead_classes(groups, classes, kept)
     _check_shares(groups, kept)
     cuts = tuple(_cuts(trace, classes, dead))
-    relinks = tuple(_relinks(network, trace, classes, dead, frozen))
+    links = links_of(network, trace) if links is None else links
+    relinks = tuple(_relinks(links, classes, dead, frozen))
     sizes = {group.name: group.channels for group in groups}
     choices = tuple(
         Choice(name, sizes[name], tuple(int(c) for c in channels)) for name, channels in kept.items()
@@ -117,18 +135,28 @@ def _cuts(trace: Trace, classes: Classes, dead: np.ndarray) -> Iterator[Cut]:
                     yield Cut(name, dim, len(lives), tuple(np.flatnonzero(lives).tolist()))
 
 
-def _relinks(
-    network: nn.Module, trace: Trace, classes: Classes, dead: np.ndarray, frozen: Frozen
-) -> Iterator[Relink]:
+def links_of(network: nn.Module, trace: Trace) -> list[Link]:
+    """Where modules remember the sizes that they have used."""
     modules = dict(network.named_modules())
-    votes: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
+    found: list[Link] = []
     for use in trace.sizes:
-        for attribute, path in _places(modules[use.module], use):
-            kind = type(modules[use.module]).__name__
-            if (kind, attribute) in frozen or (use.module, attribute) in trace.assigned:
-                continue
-            new = survivors(use, classes, dead)
-            votes[use.module, attribute, path, use.value][new] += 1
+        module = modules[use.module]
+        for attribute, path in _places(module, use):
+            if (use.module, attribute) not in trace.assigned:
+                found.append(Link(use, type(module).__name__, attribute, path))
+    return found
+
+
+def _relinks(links: Sequence[Link], classes: Classes, dead: np.ndarray, frozen: Frozen) -> Iterator[Relink]:
+    votes: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
+    left: dict[tuple, int] = {}
+    for link in links:
+        if (link.kind, link.attribute) not in frozen:
+            use = link.use
+            same = (tuple(map(id, use.label)), use.dim, use.start, use.stop)
+            if same not in left:
+                left[same] = survivors(use, classes, dead)
+            votes[use.module, link.attribute, link.path, use.value][left[same]] += 1
     for (module, attribute, path, old), counter in votes.items():
         new = max(counter, key=lambda value: (counter[value], value != old))
         if new != old:

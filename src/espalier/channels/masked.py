@@ -93,7 +93,7 @@ def _layer_norm(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], mask: 
     x, shape, weight, bias, eps = args
     _, mean, variance = _moments(x, mask, list(range(x.ndim - len(shape), x.ndim)), True)
     scale = torch.rsqrt(variance + eps)
-    return _affine((x - mean) * scale, mask, weight, bias), mean, scale
+    return _affine((x - mean) * scale, mask, weight, bias).contiguous(), mean, scale
 
 
 def _rms_norm(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], mask: Tensor) -> tuple[Tensor, ...]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from espalier.channels.atoms import Classes
 from espalier.channels.groups import ChannelGroup
@@ -19,11 +20,15 @@ def named(groups: Iterable[ChannelGroup], trace: Trace, classes: Classes) -> tup
     """The groups with their patterns."""
     bits: dict[str, int] = {}
     uses = np.zeros(len(classes.root), dtype=np.int64)
+    known: dict[int, Tensor] = {}
+    done: set[tuple[str, int]] = set()
     for event in trace.events:
-        read = READERS.get(event.name.rstrip("_"))
-        for kind, label in read(_resolved(event, classes)) if read else ():
+        for kind, label in READERS[event.name.rstrip("_")](_resolved(event, classes, known)):
             for ids in label:
-                uses[ids[ids >= 0]] |= bits.setdefault(kind, 1 << len(bits))
+                if (kind, id(ids)) not in done:
+                    done.add((kind, id(ids)))
+                    found = ids.numpy()
+                    uses[found[found >= 0]] |= bits.setdefault(kind, 1 << len(bits))
     result = []
     for group in groups:
         found = int(np.bitwise_or.reduce(uses[group.classes]))
@@ -77,10 +82,15 @@ PATTERNS: tuple[tuple[str, Callable[[ChannelGroup, set[str]], bool]], ...] = (
 """The most telling first; the last fits always."""
 
 
-def _resolved(event: Event, classes: Classes) -> Event:
-    """The event with classes in place of atoms."""
-    labels = (tuple(torch.from_numpy(classes.of(f)) for f in label) for label in event.labels)
-    return replace(event, labels=tuple(labels))
+def _resolved(event: Event, classes: Classes, known: dict[int, Tensor]) -> Event:
+    """The event with classes in place of atoms; `known` keeps those of factors seen before."""
+
+    def of(factor: Tensor) -> Tensor:
+        if id(factor) not in known:
+            known[id(factor)] = torch.from_numpy(classes.of(factor))
+        return known[id(factor)]
+
+    return replace(event, labels=tuple(tuple(of(f) for f in label) for label in event.labels))
 
 
 def _along(label: Label, dim: int) -> Label:

@@ -6,8 +6,9 @@ ones, as they do in the cut network.
 """
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from torch import Tensor, nn
 
 from espalier import surgery
 from espalier.channels.atoms import Classes
-from espalier.channels.masked_run import MaskedRun
-from espalier.channels.rehearsal import Rehearsal
+from espalier.channels.masked_run import MaskedRun, Replay, Script
+from espalier.channels.records import Trace
+from espalier.channels.rehearsal import Change, Diverged, Doubles, Rehearsal, Watch
 from espalier.channels.trace import self_of
 from espalier.plan import PrunePlan
 
@@ -39,36 +41,108 @@ class Verdict:
     """Whether it did."""
 
 
-def check(rehearsal: Rehearsal, plan: PrunePlan, classes: Classes, dead: np.ndarray) -> Verdict:
-    """Compare the network cut by `plan` with its masked twin."""
-    with rehearsal.trial() as slim:
-        try:
-            surgery.apply_(slim, plan)
-            found = rehearsal.run()
-        except Exception as error:  # any exception from the network's own code is a verdict
-            module = _blamed(error, slim)
-            reason = f"the cut network fails in {module or 'its own code'}: {_first_line(error)}"
-            return Verdict(False, float("inf"), reason, module, raised=True)
-    best = Verdict(False, float("inf"))
-    for mode in list(rehearsal.modes):
-        with rehearsal.trial() as whole:
-            _zero(whole, plan)
+WAYS = ("as it is", "left out", "rescaled")
+"""How to run the masked network: with zeroed slices only, with dead positions left out of sums and statistics, or
+with factors sqrt(size) rescaled as well."""
+CHOICES = {"topk", "sort", "argmax", "argmin", "max", "min", "nonzero", "multinomial", "_local_scalar_dense"}
+"""Operators by whose results one run may take other tensors than another."""
+
+Outputs = list[Tensor] | Verdict
+
+
+class Prover:
+    """Compares cut networks with masked ones; remembers what has been right."""
+
+    def __init__(self, rehearsal: Rehearsal, found: Trace, classes: Classes) -> None:
+        self.rehearsal = rehearsal
+        self.classes = classes
+        self.script: Script | None = Script(found.counted, found.atoms)
+        """Labels to use again, if any run has had them as they are needed."""
+        self.chooses = bool(CHOICES & found.calls.keys())
+        over = [np.unique(classes.of(f)) for f in found.normalised]
+        self.statistics = np.unique(np.concatenate(over)) if over else np.empty(0, dtype=np.int64)
+        """Classes over which statistics run."""
+        self.ways: list[str] = []
+        """Those that have been right before the others."""
+
+    def check(self, plan: PrunePlan, dead: np.ndarray) -> Verdict:
+        """Compare the network cut by `plan` with its masked twin."""
+        if not self.ways:
+            counted = bool(dead[self.statistics].any())
+            self.ways = [*WAYS[1:], WAYS[0]] if counted else list(WAYS)
+        known: dict[str, Outputs] = {}
+        if len(self.rehearsal.sizes) > 1:  # the whole network tells which image will do
+            outputs = self._masked(self.ways[0], plan, dead, self.rehearsal.settle)
+            if outputs is not None:
+                known[self.ways[0]] = outputs
+        found = self._cut(plan)
+        return found if isinstance(found, Verdict) else self._compared(found, known, plan, dead)
+
+    def _compared(
+        self, found: list[Tensor], known: dict[str, Outputs], plan: PrunePlan, dead: np.ndarray
+    ) -> Verdict:
+        """The cut network's outputs beside those of the masked one, run in one way after another."""
+        best = Verdict(False, float("inf"))
+        for way in list(self.ways):
+            verdict = _compare(found, known.get(way) or self._masked(way, plan, dead, self.rehearsal.whole))
+            if not verdict.equal and self.chooses and self.script and way != WAYS[0]:
+                self.script = None  # this run may have chosen otherwise
+                verdict = _compare(found, self._masked(way, plan, dead, self.rehearsal.whole))
+            if verdict.equal:
+                self.ways.remove(way)
+                self.ways.insert(0, way)
+                return verdict
+            best = min(best, verdict, key=lambda v: v.difference)
+        return best
+
+    def _cut(self, plan: PrunePlan) -> list[Tensor] | Verdict:
+        """What the cut network gives, or how it fails."""
+        with self.rehearsal.trial() as slim:
             try:
-                expected = rehearsal.run(_masked(whole, classes, dead, mode))
-            except Exception as error:  # a fault of the masked formulas is reported rather than raised
-                return Verdict(False, float("inf"), f"the masked network fails: {_first_line(error)}")
-        verdict = _compare(found, expected)
-        if verdict.equal:
-            rehearsal.modes.remove(mode)
-            rehearsal.modes.insert(0, mode)
-            return verdict
-        best = min(best, verdict, key=lambda v: v.difference)
-    return best
+                surgery.apply_(slim, plan)
+                return self.rehearsal.run()
+            except Exception as error:  # any exception from the network's own code is a verdict
+                module = _blamed(error, slim)
+                reason = f"the cut network fails in {module or 'its own code'}: {_first_line(error)}"
+                return Verdict(False, float("inf"), reason, module, raised=True)
 
+    def _masked(
+        self,
+        way: str,
+        plan: PrunePlan,
+        dead: np.ndarray,
+        run: Callable[[Change, Callable[[nn.Module], Watch]], Any],
+    ) -> Any:
+        """What the masked network gives, or how it fails; `run` is one of the rehearsal's ways to run it."""
+        zeroed = partial(_zero, tensors=self.rehearsal.tensors, plan=plan)
+        try:
+            if way == WAYS[0]:
+                return run(zeroed, lambda _: Doubles())
+            if self.script is not None:
+                try:
+                    return run(zeroed, self._replay(self.script, dead, way == WAYS[2]))
+                except Diverged:
+                    self.script = None
+            return self._anew(zeroed, dead, way == WAYS[2], run)
+        except Exception as error:  # a fault of the masked formulas is reported rather than raised
+            return Verdict(False, float("inf"), f"the masked network fails: {_first_line(error)}")
 
-def _masked(whole: nn.Module, classes: Classes, dead: np.ndarray, mode: int) -> Callable[..., Any] | None:
-    """How to run the masked network: as it is, with dead positions left out, or with factors sqrt(size) as well."""
-    return MaskedRun(whole, classes, dead, rescale=mode == 2).follow if mode else None
+    def _replay(self, script: Script, dead: np.ndarray, rescale: bool) -> Callable[[nn.Module], Watch]:
+        lives = script.lives(self.classes, dead)
+        return lambda _: Replay(script, lives, rescale=rescale)
+
+    def _anew(self, zeroed: Change, dead: np.ndarray, rescale: bool, run: Callable[..., Any]) -> Any:
+        """A run that makes its own labels, for later ones to use."""
+        made: list[MaskedRun] = []
+
+        def watch(whole: nn.Module) -> Watch:
+            made.append(MaskedRun(whole, self.classes, dead, rescale=rescale))
+            return made[-1]
+
+        outputs = run(zeroed, watch)
+        if outputs is not None:
+            self.script = made[-1].script
+        return outputs
 
 
 def _blamed(error: Exception, network: nn.Module) -> str:
@@ -78,7 +152,9 @@ def _blamed(error: Exception, network: nn.Module) -> str:
     return next((name for name in reversed(list(found)) if name is not None), "")
 
 
-def _compare(found: list[Tensor], expected: list[Tensor]) -> Verdict:
+def _compare(found: list[Tensor], expected: Outputs) -> Verdict:
+    if isinstance(expected, Verdict):
+        return expected
     if [t.shape for t in found] != [t.shape for t in expected]:
         return Verdict(
             False, float("inf"), f"output shape {[tuple(t.shape) for t in found]} instead of the original"
@@ -94,18 +170,17 @@ def _compare(found: list[Tensor], expected: list[Tensor]) -> Verdict:
     )
 
 
-def _zero(network: nn.Module, plan: PrunePlan) -> None:
+def _zero(_: nn.Module, tensors: Mapping[str, Tensor], plan: PrunePlan) -> None:
     """Zero in every slice that the plan cuts; the tensors' old values are left alone."""
-    tensors: dict[str, Tensor] = dict(network.named_parameters(remove_duplicate=False))
-    tensors.update(network.named_buffers(remove_duplicate=False))
     fresh: set[int] = set()
     for cut in plan.cuts:
         tensor = tensors[cut.tensor]
         if id(tensor) not in fresh:
             tensor.data = tensor.data.clone()
             fresh.add(id(tensor))
-        gone = np.setdiff1d(np.arange(cut.size), cut.kept)
-        tensor.data.index_fill_(cut.dim, torch.from_numpy(gone), 0)
+        gone = torch.ones(cut.size, dtype=torch.bool)
+        gone[list(cut.kept)] = False
+        tensor.data.index_fill_(cut.dim, gone.nonzero().squeeze(1), 0)
 
 
 def _first_line(error: Exception) -> str:

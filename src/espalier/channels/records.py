@@ -91,5 +91,7 @@ class Trace:
     """Atoms over which statistics run."""
     unknown: list[Unknown] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    counted: list[tuple[str, tuple[Label, ...]]] = field(default_factory=list)
+    """The operators whose results depend on which positions live, in order, with the labels of their tensors."""
     calls: Counter[str] = field(default_factory=Counter)
     """How often each operator has run."""

@@ -1,11 +1,10 @@
 """A float64 copy of a network on which cuts are tried; every trial leaves it as it was."""
 
 import copy
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,70 +12,145 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
 from espalier.channels.call import operator_name
-from espalier.channels.unchanged import unchanged
+from espalier.channels.trace import named_tensors
+from espalier.channels.unchanged import Snapshot
+
+
+class Diverged(Exception):
+    """A run does not use the operators of an earlier one, in their order."""
+
+
+Change = Callable[[nn.Module], None]
+
+
+class Watch(Protocol):
+    """A dispatch mode that a network runs under."""
+
+    short: bool
+    """Whether the network's own code asked for less than float64."""
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How often each operator has run."""
+        ...
+
+    def finish(self) -> None:
+        """Called after the run."""
+
+    def __enter__(self) -> Any: ...
+    def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> Any: ...
 
 
 class Rehearsal:
-    """The copy, in evaluation mode, and its inputs; constant parameters are random: nothing hides behind a zero."""
+    """The copy, in evaluation mode, and its inputs; constant parameters are random: nothing hides behind a zero.
 
-    def __init__(self, network: nn.Module, inputs: Sequence[Any], seed: int = 0) -> None:
-        self.network = copy.deepcopy(network).double().eval()
+    Args:
+        calls: how often each operator runs on these inputs; if given, the copy runs on the smallest image on which
+            the same operators run.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        inputs: Sequence[Any],
+        calls: Counter[str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.network = copied(network).double().eval()
         self.inputs = [tree_map(_double, x) for x in inputs]
+        self.calls = calls
+        self.sizes = [self.inputs] if calls is None else [*_smaller(self.inputs), self.inputs]
+        """Inputs that may do, the smallest first; one once it is settled."""
+        self.short = True
+        """Whether the network's own code may ask for less than float64."""
         generator = torch.Generator().manual_seed(seed)
-        for tensor in [*self.network.parameters(), *self.network.buffers()]:
+        self.tensors = dict(named_tensors(self.network))
+        """The copy's parameters and buffers by name."""
+        for tensor in self.tensors.values():
             if tensor.is_floating_point() and tensor.numel() and bool((tensor == tensor.flatten()[0]).all()):
                 noise = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
                 tensor.data = tensor.data + 0.1 * noise.to(tensor.device)
-        self.modes = [0, 1, 2]
-        """Ways to run the masked network, those that have been right before the others."""
+        self._before = Snapshot(self.network)
 
-    def shrink(self, calls: Counter[str]) -> None:
-        """Go over to a smaller image if the network runs the same operators on it, which `calls` counts."""
-        whole = self.inputs
-        for smaller in _smaller(whole):
-            self.inputs, counting = smaller, Doubles()
+    def settle(self, change: Change, watch: Callable[[nn.Module], Watch]) -> list[Tensor] | None:
+        """Choose the image; gives what `whole` would, or None where only the largest is left.
+
+        Raises:
+            Diverged: by the watch; nothing is settled.
+        """
+        *smaller, largest = self.sizes
+        for self.inputs in smaller:
             try:
-                self.run(partial(_under, counting, self.network))
+                outputs, mode = self._watched(change, watch)
+            except Diverged:
+                raise
             except Exception:  # the network does not take this size
                 continue
-            missing = calls.keys() - counting.calls.keys() - _COPIES
-            if not missing and all(counting.calls[k] == calls[k] for k in _PRODUCTS):
-                return
-        self.inputs = whole
+            if self._alike(mode.calls):
+                self.sizes, self.short = [self.inputs], mode.short
+                return outputs
+        self.inputs, self.sizes = largest, [largest]
+        return None
 
-    def run(self, network: Callable[..., Any] | None = None) -> list[Tensor]:
-        """The outputs, of the copy itself or of another way to run it."""
+    def whole(self, change: Change, watch: Callable[[nn.Module], Watch]) -> list[Tensor]:
+        """The outputs of the copy once `change`d, under a mode that `watch` makes."""
+        outputs, mode = self._watched(change, watch)
+        self.short = mode.short
+        return outputs
+
+    def _watched(self, change: Change, watch: Callable[[nn.Module], Watch]) -> tuple[list[Tensor], Watch]:
+        with self.trial() as network:
+            change(network)
+            mode = watch(network)
+            outputs = self.run(mode)
+            mode.finish()
+            return outputs, mode
+
+    def _alike(self, calls: Counter[str]) -> bool:
+        assert self.calls is not None
+        missing = self.calls.keys() - calls.keys() - _COPIES
+        return not missing and all(calls[k] == self.calls[k] for k in _PRODUCTS)
+
+    def run(self, mode: Watch | None = None) -> list[Tensor]:
+        """The outputs of the copy as it is."""
         inputs = [tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, x) for x in self.inputs]
-        with torch.no_grad(), _doubles():
-            outputs = network(*inputs) if network else _under(Doubles(), self.network, *inputs)
+        watched = mode or (Doubles() if self.short else nullcontext())
+        with torch.no_grad(), _doubles(), watched:
+            outputs = self.network(*inputs)
         return [t for t in tree_iter(outputs) if isinstance(t, Tensor)]
 
     @contextmanager
     def trial(self) -> Iterator[nn.Module]:
         """The copy, to be changed in any way; afterwards it is as before."""
-        with unchanged(self.network):
+        try:
             yield self.network
+        finally:
+            self._before.restore()
 
 
-def _under(mode: TorchDispatchMode, network: nn.Module, *inputs: Any) -> Any:
-    with mode:
-        return network(*inputs)
+def copied(network: nn.Module) -> nn.Module:
+    """A deep copy; what every module has but does not use, such as its empty lists of hooks, is not copied again."""
+    memo: dict[int, Any] = {}
+    for module in network.modules():
+        for value in vars(module).values():
+            if type(value) in (dict, OrderedDict) and not value:
+                memo[id(value)] = type(value)()
+    return copy.deepcopy(network, memo)
 
 
-def _smaller(inputs: list[Any]) -> Iterator[list[Any]]:
+def _smaller(inputs: list[Any]) -> list[list[Any]]:
     """The inputs with smaller images, the smallest first; none if there is anything but one image."""
     if len(inputs) != 1 or not isinstance(inputs[0], Tensor) or inputs[0].ndim != 4:
-        return
+        return []
     height, width = inputs[0].shape[2:]
     sizes = []
     while min(height, width) >= 2 * SMALLEST:
         height, width = height // 4 * 2, width // 4 * 2
         sizes.append((height, width))
-    for height, width in reversed(sizes):
-        yield [inputs[0][..., :height, :width].contiguous()]
+    return [[inputs[0][..., :height, :width].contiguous()] for height, width in reversed(sizes)]
 
 
-SMALLEST = 12
+SMALLEST = 6
 """Pixels that are left of an image's shorter side."""
 _PRODUCTS = ("convolution", "mm", "addmm", "bmm", "baddbmm")
 _COPIES = {"_to_copy", "alias", "clone", "lift_fresh", "view", "_unsafe_view", "constant_pad_nd"}
@@ -109,6 +183,12 @@ class Doubles(TorchDispatchMode):
         super().__init__()
         self.calls: Counter[str] = Counter()
         """How often each operator has run."""
+        self.short = False
+        """Whether the network's own code asked for less than float64."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would wrap every operator's dispatch, for compiled code that is not run here
 
     def __torch_dispatch__(
         self,
@@ -118,9 +198,20 @@ class Doubles(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         del types
-        self.calls[operator_name(func)] += 1
-        args, kwargs = in_doubles(func, args, kwargs or {})
+        name = operator_name(func)
+        self.calls[name] += 1
+        given = args, kwargs or {}
+        args, kwargs = in_doubles(func, *given)
+        self.short |= args is not given[0] or kwargs is not given[1]
+        return self.run(name, func, args, kwargs)
+
+    def run(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Carry the operator out."""
+        del name
         return func(*args, **kwargs)
+
+    def finish(self) -> None:
+        """The run has ended."""
 
 
 @contextmanager
@@ -131,7 +222,7 @@ def _doubles() -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             yield
     finally:
         torch.set_default_dtype(previous)

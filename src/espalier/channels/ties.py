@@ -6,6 +6,7 @@ runs, however many blocks there are. Afterwards each role (a unit's name with th
 again if the cut stays right without it.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 
@@ -49,13 +50,13 @@ def _modules(types: dict[str, str], failing: str) -> list[str]:
 def _touching(loose: Sequence[Unit], prefixes: Sequence[str], tied: Sequence[Unit]) -> list[Unit]:
     """The loose units that touch tensors of these modules, as far as they have sizes in common with the tie."""
     starts = tuple(prefixes)
+    levels = math.gcd(*(unit.levels for unit in tied))  # of the tie so far; 0 goes with every number
     found: list[Unit] = []
     for unit in sorted(loose, key=lambda u: -u.levels):
         members = (member.tensor for group in unit.groups for member in group.members)
-        if any(tensor.startswith(starts) for tensor in members):
-            together = [*tied, *found]
-            if not together or together[0].joined([*together[1:], unit]).levels > 1:
-                found.append(unit)
+        if math.gcd(levels, unit.levels) > 1 and any(tensor.startswith(starts) for tensor in members):
+            levels = math.gcd(levels, unit.levels)
+            found.append(unit)
     return found
 
 

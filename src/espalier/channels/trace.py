@@ -5,7 +5,7 @@ branches are followed as they happen.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from espalier.channels.atoms import Atoms
 from espalier.channels.call import Call, operator_name, tensors_of
-from espalier.channels.labels import Label, axis
+from espalier.channels.labels import Label, Labels, axis
+from espalier.channels.masked import COUNTING
+from espalier.channels.patterns import READERS
 from espalier.channels.records import Event, Trace, Unknown
 from espalier.channels.rules import find_rule
 from espalier.channels.rules.making import RULES as MAKERS
@@ -35,12 +36,14 @@ class Tracer(TorchDispatchMode):
         super().__init__()
         self.network = network
         self.trace = Trace(atoms or Atoms())
-        self.labels = WeakTensorKeyDictionary()
+        self.labels = Labels()
         self.stack: list[str] = []
         self.used: set[int] = set()
         self.names = {module: name for name, module in network.named_modules()}
-        for name, tensor in named_tensors(network):
+        self.tensors = named_tensors(network)
+        for name, tensor in self.tensors:
             self._own(name, tensor)
+        self.trace.atoms.owned = self.trace.atoms.count
 
     @property
     def module(self) -> str:
@@ -57,7 +60,11 @@ class Tracer(TorchDispatchMode):
         return self.module
 
     def label(self, tensor: Tensor) -> Label:
-        return self.labels.get(tensor, ()) or ()
+        return self.labels.get(tensor) or ()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would wrap every operator's dispatch, for compiled code that is not run here
 
     def _own(self, name: str, tensor: Tensor) -> None:
         if not (tensor.is_floating_point() or tensor.is_complex()):
@@ -86,10 +93,18 @@ class Tracer(TorchDispatchMode):
         name = operator_name(func)
         out = self.run(name, func, args, kwargs)
         self.trace.calls[name] += 1
-        labelled = [t for t in tensors_of(args, kwargs) if self.labels.get(t)]
+        if is_counted(name, args):
+            labels = tuple(self.label(a) for a in args if isinstance(a, Tensor))
+            self.trace.counted.append((name, labels))
+        tensors = tensors_of(args, kwargs)
+        labelled = [id(t) for t in tensors if self.labels.get(t)]
         if labelled or name in MAKERS:
-            self.used.update(id(t) for t in labelled)
-            self._apply_rule(name, func, args, kwargs, out)
+            self.used.update(labelled)
+            call = Call(
+                name, func, args, kwargs, out, self.trace, self.module, self.owner, self.labels,
+                tensors, tensors_of((out,), {}), self.recording,
+            )  # fmt: skip
+            self._apply_rule(call)
         return out
 
     def run(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -97,27 +112,22 @@ class Tracer(TorchDispatchMode):
         del name
         return func(*args, **kwargs)
 
-    def unused(self, network: nn.Module) -> list[Tensor]:
+    def unused(self) -> list[Tensor]:
         """Tensors with channels that no run has touched yet."""
-        return [t for _, t in named_tensors(network) if id(t) not in self.used and self.label(t)]
+        return [t for _, t in self.tensors if id(t) not in self.used and self.label(t)]
 
-    def pin_unused(self, network: nn.Module) -> None:
+    def pin_unused(self) -> None:
         """A tensor that this run never touched may matter in another, so it stays whole."""
-        for tensor in self.unused(network):
+        for tensor in self.unused():
             for factor in self.label(tensor):
                 self.trace.atoms.pin(factor, "not used in the traced run")
 
-    def _apply_rule(
-        self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
-    ) -> None:
-        call = Call(
-            name, func, args, kwargs, out, self.trace, self.module, self.owner, self.labels, self.recording
-        )
-        rule = find_rule(name, func)
+    def _apply_rule(self, call: Call) -> None:
+        rule = find_rule(call.name, call.func)
         if rule is None:
             self._unknown(call, "no rule for")
         elif call.outputs():
-            if self.recording:
+            if self.recording and call.name.rstrip("_") in READERS:
                 self.trace.events.append(_event(call))
             try:
                 rule(call)
@@ -143,6 +153,17 @@ def _event(call: Call) -> Event:
     )
 
 
+FACTORS = ("mul", "div")
+"""Operators whose factor may be the root of a size."""
+
+
+def is_counted(name: str, args: tuple[Any, ...]) -> bool:
+    """Whether the result may depend on which positions of the operands live."""
+    return name.rstrip("_") in COUNTING or (
+        name in FACTORS and isinstance(args[0], Tensor) and isinstance(args[1], float)
+    )
+
+
 def named_tensors(network: nn.Module) -> list[tuple[str, Tensor]]:
     """All parameters and buffers by name, tied ones under each of their names."""
     return [
@@ -163,10 +184,10 @@ def trace(network: nn.Module, inputs: Sequence[Any]) -> Trace:
         if isinstance(output, Tensor):
             for factor in tracer.label(output):
                 tracer.trace.atoms.pin(factor, "the network's output")
-    if any(isinstance(tensor, nn.Parameter) for tensor in tracer.unused(network)):
+    if any(isinstance(tensor, nn.Parameter) for tensor in tracer.unused()):
         with unchanged(network):
             _follow_training(network, tracer, _copies(inputs))
-    tracer.pin_unused(network)
+    tracer.pin_unused()
     return tracer.trace
 
 
@@ -182,7 +203,8 @@ def _follow_training(network: nn.Module, tracer: Tracer, inputs: Sequence[Any]) 
     """
     found = tracer.trace
     calls = found.calls.copy()
-    lengths = len(found.products), len(found.unknown), len(found.events)
+    lists = found.products, found.unknown, found.events, found.counted
+    lengths = [len(kept) for kept in lists]
     own = [m for m in network.modules() if not type(m).__module__.startswith("torch.nn.")]
     try:
         with torch.random.fork_rng(devices=[]):
@@ -190,30 +212,27 @@ def _follow_training(network: nn.Module, tracer: Tracer, inputs: Sequence[Any]) 
     except Exception:  # code for training may want what is not here; what it has shown holds
         pass
     found.calls = calls
-    del found.products[lengths[0] :], found.unknown[lengths[1] :], found.events[lengths[2] :]
+    for kept, length in zip(lists, lengths, strict=True):
+        del kept[length:]
 
 
 def traced_run(
     network: nn.Module, tracer: Tracer, inputs: Sequence[Any], *, training: Sequence[nn.Module] = ()
 ) -> Any:
     """What the network gives without gradients, with `tracer` watching; all but `training` in evaluation mode."""
-    handles = _follow_modules(network, tracer.stack)
-    modes = {module: module.training for module in network.modules()}
+    modes = {module: module.training for module in tracer.names}
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
-    whole = any(
-        isinstance(module, nn.RNNBase) for module in network.modules()
-    )  # mkldnn runs such a layer in one
+    whole = any(isinstance(module, nn.RNNBase) for module in tracer.names)  # mkldnn runs such a layer in one
     network.eval()
     for module in training:
         module.training = True
     try:
-        with torch.no_grad(), _assignments(network, tracer.trace), tracer, _mkldnn(not whole):
+        watched = _assignments(tracer.names, tracer.trace), _follow_modules(tracer.names, tracer.stack)
+        with torch.no_grad(), watched[0], watched[1], tracer, _mkldnn(not whole):
             return network(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        for handle in handles:
-            handle.remove()
         for module, mode in modes.items():
             module.training = mode
 
@@ -228,18 +247,31 @@ def _mkldnn(allowed: bool) -> Iterator[None]:
         torch._C._set_mkldnn_enabled(before)
 
 
-def _follow_modules(network: nn.Module, stack: list[str]) -> list[Any]:
-    handles = []
-    for name, module in network.named_modules():
-        handles.append(module.register_forward_pre_hook(lambda *_, name=name: stack.append(name)))
-        handles.append(module.register_forward_hook(lambda *_: _leave(stack), always_call=True))
-    return handles
+@contextmanager
+def _follow_modules(names: Mapping[nn.Module, str], stack: list[str]) -> Iterator[None]:
+    """Keep the name of the network's module that runs on the stack."""
+    original = nn.Module.__call__
+
+    def follow(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        name = names.get(module)
+        if name is None:
+            return original(module, *args, **kwargs)
+        stack.append(name)
+        try:
+            return original(module, *args, **kwargs)
+        finally:
+            stack.pop()
+
+    nn.Module.__call__ = follow
+    try:
+        yield
+    finally:
+        nn.Module.__call__ = original
 
 
 @contextmanager
-def _assignments(network: nn.Module, found: Trace) -> Iterator[None]:
+def _assignments(names: Mapping[nn.Module, str], found: Trace) -> Iterator[None]:
     """Note which attributes the network's modules set while they run."""
-    names = {module: name for name, module in network.named_modules()}
     original = nn.Module.__setattr__
 
     def note(module: nn.Module, attribute: str, value: Any) -> None:
@@ -261,10 +293,6 @@ def self_of(frame: FrameType) -> nn.Module | None:
         found = frame.f_locals.get("self")
         return found if isinstance(found, nn.Module) else None
     return None
-
-
-def _leave(stack: list[str]) -> None:
-    stack.pop()
 
 
 def _user_line() -> str:

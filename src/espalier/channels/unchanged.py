@@ -9,24 +9,37 @@ from torch import nn
 _CONTAINERS = (list, dict, set)
 
 
+class Snapshot:
+    """All tensors and attributes of a network, and what lists, dicts and sets of its modules hold."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._tensors = [(t, t.data) for t in network.parameters()]
+        self._buffers = [(t, t.data, t.data.clone()) for t in network.buffers()]
+        self._states = [(vars(module), dict(vars(module))) for module in network.modules()]
+        held = (c for _, saved in self._states for c in saved.values() if type(c) in _CONTAINERS)
+        self._contents = [(c, copy.copy(c)) for c in held]
+
+    def restore(self) -> None:
+        """Make the network what it was, any number of times."""
+        for container, saved in self._contents:
+            if container or saved:
+                container.clear()
+                container.extend(saved) if isinstance(container, list) else container.update(saved)
+        for state, saved in self._states:
+            state.clear()
+            state.update(saved)
+        for tensor, data in self._tensors:
+            tensor.data = data
+        for tensor, data, values in self._buffers:
+            tensor.data = data
+            data.copy_(values)
+
+
 @contextmanager
 def unchanged(network: nn.Module) -> Iterator[None]:
-    """Afterwards all tensors and attributes, and what lists, dicts and sets of the modules hold, are as before."""
-    tensors = [(t, t.data) for t in network.parameters()]
-    buffers = [(t, t.data, t.data.clone()) for t in network.buffers()]
-    states = [(vars(module), dict(vars(module))) for module in network.modules()]
-    contents = [(c, copy.copy(c)) for _, saved in states for c in saved.values() if type(c) in _CONTAINERS]
+    """Afterwards the network is as before."""
+    before = Snapshot(network)
     try:
         yield
     finally:
-        for container, saved in contents:
-            container.clear()
-            container.extend(saved) if isinstance(container, list) else container.update(saved)
-        for state, saved in states:
-            state.clear()
-            state.update(saved)
-        for tensor, data in tensors:
-            tensor.data = data
-        for tensor, data, values in buffers:
-            tensor.data = data
-            data.copy_(values)
+        before.restore()

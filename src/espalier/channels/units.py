@@ -91,8 +91,12 @@ def _level(unit: Unit, used: Counter[float], rng: np.random.Generator) -> int:
 
 
 def _inner_choice(channels: int, count: int, rng: np.random.Generator) -> list[int]:
-    start, stop = (
-        (1, channels - 1) if count <= channels - 2 else rng.permutation([(0, channels - 1), (1, channels)])[0]
-    )
-    slope = np.geomspace(1, 30, int(stop - start))[:: rng.choice([-1, 1])]
-    return sorted(int(start) + rng.choice(int(stop - start), count, replace=False, p=slope / slope.sum()))
+    start, stop = 1, channels - 1
+    if count > channels - 2:
+        start = int(rng.integers(2))
+        stop = start + channels - 1
+    rates = 30.0 ** np.linspace(0, rng.choice([-1, 1]), stop - start)
+    waits = (
+        rng.exponential(size=stop - start) / rates
+    )  # the first to come: drawn without return, by their rates
+    return (start + np.sort(np.argpartition(waits, count - 1)[:count])).tolist()

@@ -16,9 +16,20 @@ def contract(
 
     Both operands come with one dimension per dimension of `shape`, of size 1 where they do not vary.
     """
+    if _plain(left[0], right[0], dim):
+        call.atoms.unite(left[0][0], next(f for f in right[0] if f.shape[dim] > 1), call.reason)
+        return tuple(f.squeeze(dim) for f in right[0] if f.shape[dim] == 1)
     met = meet(call.atoms, [left, right], shape, call.reason)
     kept = [drop(call.atoms, f, dim, call.reason) for f in met]
     return simplified(call, tuple(f.squeeze(dim) for f in kept if f is not None))
+
+
+def _plain(left: Label, right: Label, dim: int) -> bool:
+    """Whether the left operand varies over the contracted dimension only, and each factor of the right one over one."""
+    if len(left) != 1 or varying(left[0]) != (dim,):
+        return False
+    dims = [varying(f) for f in right]
+    return dims.count((dim,)) == 1 and all(len(d) == 1 for d in dims) and len(set(dims)) == len(dims)
 
 
 def simplified(call: Call, label: Label) -> Label:
@@ -130,11 +141,18 @@ def convolution(call: Call) -> None:
             call.size(groups, left[0], 1, attribute="groups")
     label = contract(call, left, right, space, 3)
     flat = tuple(_flat_channels(f, groups, outs, out.ndim) for f in label)
-    if bias is not None:
-        bias_label = tuple(axis(f.reshape(-1), 1, out.ndim) for f in call.label(bias))
-        sizes = [1, out.shape[1], *[1] * (out.ndim - 2)]
-        flat = meet(call.atoms, [(flat, out.shape), (bias_label, sizes)], out.shape, call.reason)
-    call.give(flat)
+    call.give(_with_bias(call, flat, bias, out))
+
+
+def _with_bias(call: Call, label: Label, bias: Tensor | None, out: Tensor) -> Label:
+    if bias is None:
+        return label
+    axes = tuple(axis(f.reshape(-1), 1, out.ndim) for f in call.label(bias))
+    if len(label) == len(axes) == 1 and label[0].shape == axes[0].shape:
+        call.atoms.unite(label[0], axes[0], call.reason)
+        return label
+    sizes = [1, out.shape[1], *[1] * (out.ndim - 2)]
+    return meet(call.atoms, [(label, out.shape), (axes, sizes)], out.shape, call.reason)
 
 
 def _by_group(call: Call, factor: Tensor) -> Tensor:

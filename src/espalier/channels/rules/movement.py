@@ -1,5 +1,6 @@
 """Operators that only move positions: run on the atoms themselves, they give the exact index map for free."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,9 @@ from espalier.channels.labels import Label, covers, shrunk, varying
 def move(call: Call) -> None:
     """The first tensor argument is moved; index tensors and sizes are used as they are."""
     source = call.tensors()[0]
-    label = tuple(_in_order(call, f) for f in call.label(source))
+    label = call.label(source)
+    if call.name in _PERMUTATIONS:
+        label = tuple(_in_order(call, f) for f in label)
     results = _moved(call, source, label)
     for out, label in zip(call.outputs(), results, strict=True):
         call.give(label, out)
@@ -39,11 +42,11 @@ def _in_order(call: Call, factor: Tensor) -> Tensor:
 
 
 def _permutation(call: Call, ndim: int) -> list[int]:
-    """Source dimension of each dimension of the result; the identity for all but permutations."""
+    """Source dimension of each dimension of the result."""
     order = list(range(ndim))
     if call.name == "permute":
         order = [d % ndim for d in call.arg(1, "dims")]
-    elif call.name in ("transpose", "t") and ndim > 1:
+    elif ndim > 1:
         a, b = (0, 1) if call.name == "t" else (call.arg(1, "dim0") % ndim, call.arg(2, "dim1") % ndim)
         order[a], order[b] = order[b], order[a]
     return order
@@ -53,8 +56,10 @@ def _moved(call: Call, source: Tensor, label: Label) -> list[Label]:
     outputs = call.outputs()
     results: list[Label] = [()] * len(outputs)
     for factor in label:
-        for k, array in enumerate(_run(call, source, factor.expand(source.shape), outputs)):
-            small = shrunk(array)
+        arrays = _directly(call, source, factor)
+        if arrays is None:
+            arrays = [shrunk(a) for a in _run(call, source, factor.expand(source.shape), outputs)]
+        for k, small in enumerate(arrays):
             if small is None:
                 continue
             if varying(small):
@@ -62,6 +67,50 @@ def _moved(call: Call, source: Tensor, label: Label) -> list[Label]:
             else:
                 call.pin((small,), f"one channel taken alone by {call.reason}")
     return results
+
+
+def _directly(call: Call, source: Tensor, factor: Tensor) -> Sequence[Tensor | None] | None:
+    """The factor moved without spreading it over the whole tensor first, where the operator is simple enough."""
+    outputs = call.outputs()
+    if call.name in _COPIES:
+        return [factor]
+    if call.name in _SHAPING and source.numel() and outputs[0].numel() == source.numel():
+        return [shrunk(reshaped(factor, source.shape, outputs[0].shape))]
+    if call.name == "expand":
+        return [factor.view([1] * (outputs[0].ndim - factor.ndim) + list(factor.shape))]
+    if call.name in _TURNS:
+        return [array.contiguous() for array in _call_with(call, source, factor)]
+    if call.name in _PARTS:
+        place = _PARTS[call.name]
+        dim = call.arg(place, "dim", 0) % source.ndim
+        if factor.shape[dim] > 1:
+            return [shrunk(array) for array in _call_with(call, source, factor)]
+        same = factor.squeeze(dim) if call.name in ("select", "unbind") else factor
+        return [same] * len(outputs)
+    if call.name in _PADS and all(size == 1 for size in factor.shape[-int(call.name[-2]) :]):
+        return [factor]
+    return None
+
+
+def reshaped(factor: Tensor, source: Sequence[int], out: Sequence[int]) -> Tensor:
+    """A factor after a view, spread only over those split or joined dimensions of which it varies over some."""
+    spread: list[int] = []
+    shape: list[int] = []
+    i = j = 0
+    while i < len(source) or j < len(out):
+        first, start = i, j
+        left = source[i] if i < len(source) else 1
+        right = out[j] if j < len(out) else 1
+        i, j = i + 1, j + 1
+        while left != right:
+            if left < right:
+                left, i = left * source[i], i + 1
+            else:
+                right, j = right * out[j], j + 1
+        varies = any(size > 1 for size in factor.shape[first:i])
+        spread += source[first:i] if varies else [1] * len(source[first:i])
+        shape += out[start:j] if varies else [1] * len(out[start:j])
+    return factor.expand(spread).reshape(shape)
 
 
 _AS_FLOAT: set[str] = set()
@@ -150,6 +199,7 @@ def _tie_slices(call: Call, source: Tensor, dim: int) -> None:
         call.trace.grids.extend(f.unflatten(dim, (-1, size)) for f in inner)
 
 
+_PERMUTATIONS = {"permute", "transpose", "t"}
 _RESHAPES = {"view", "_unsafe_view", "reshape", "_reshape_alias"}
 _COPIES = {"clone", "detach", "alias", "_to_copy", "contiguous", "lift_fresh", "lift_fresh_copy", "detach_"}
 _MOVES = {
@@ -159,5 +209,11 @@ _MOVES = {
     "replication_pad1d", "replication_pad2d", "replication_pad3d", "unfold", "index_select", "index", "gather",
     "diagonal", "repeat_interleave", "as_strided", "embedding",
 }  # fmt: skip
+
+_SHAPING = _RESHAPES | {"squeeze", "unsqueeze"}
+_TURNS = {"permute", "transpose", "t", "flip"}
+_PARTS = {"slice": 1, "select": 1, "unbind": 1, "split": 2, "split_with_sizes": 2, "unsafe_split": 2}
+"""Operators that take pieces, and where their dimension stands."""
+_PADS = {f"{kind}_pad{n}d" for kind in ("reflection", "replication") for n in (1, 2, 3)}
 
 RULES = dict.fromkeys(_RESHAPES | _COPIES | _MOVES, move)
