@@ -16,6 +16,8 @@ from espalier.networks.network import Network
 
 ALLOCATION = calibrated.ALLOCATION
 INTERVAL = 5
+CUT_AND_REFIT = calibrated.OPTIONS(polish=0)
+"""Training follows every round, and recovery the last: nothing is polished on the way."""
 LOSSES = {"l1": 1.0, "teacher": 1.0}
 
 
@@ -46,12 +48,14 @@ def prune(job: Job) -> Network:
         ImageError: there is no image to calibrate on.
     """
     rounds, whole = job.options.rounds, copy.deepcopy(job.network)
+    cutting = replace(job, options=CUT_AND_REFIT)
     for number in range(1, rounds):
-        pruned = calibrated.prune(replace(job, network=whole, budget=budget_after(job, number / rounds)))
+        budget = budget_after(job, number / rounds)
+        pruned = calibrated.prune(replace(cutting, network=whole, budget=budget))
         plan = pruned.plans[-1]
         _train(job, pruned, f"round-{number}")
         whole.body.load_state_dict(dense_state(pruned, plan, job.network))
-    return calibrated.prune(replace(job, network=whole))
+    return calibrated.prune(replace(cutting, network=whole))
 
 
 def _train(job: Job, network: Network, name: str) -> None:
