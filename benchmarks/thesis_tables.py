@@ -23,6 +23,7 @@ NAMES = {
     "stepwise-8": "`stepwise`, 8 steps, group-sparse",
     "stepwise-4-growing": "`stepwise`, 4 steps, growing",
     "calibrated": "`calibrated` (ours)",
+    "calibrated-polished": "`calibrated`, polished (ours)",
     "guided": "`guided` (ours)",
 }
 BASELINES = ("bicubic", "dense")

@@ -40,7 +40,8 @@ def stepwise(rounds: int, learn: str) -> Way:
 
 WAYS = {
     "scratch": Way("scratch"),
-    "calibrated": Way("calibrated"),
+    "calibrated": Way("calibrated", told={"polish": 0}),
+    "calibrated-polished": Way("calibrated", {"polish": 0.4}),
     "greg": Way("greg", {"steps": 0.5}),
     "stepwise-4": stepwise(4, "group_sparse"),
     "guided": Way("guided", {"steps": 1 / 6}, {"rounds": 2}),
