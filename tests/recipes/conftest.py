@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from espalier.methods.calibrated import polishing
+
 TINY = "edsr(scale=2, blocks=2, channels=8)"
 
 
@@ -21,6 +23,11 @@ def write_photos(folder: Path, count: int, height: int = 72, width: int = 88) ->
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     return write_photos(tmp_path / "photos", 4)
+
+
+@pytest.fixture(autouse=True)
+def quickly_polished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polishing, "BATCH", 1)
 
 
 @pytest.fixture(autouse=True)

@@ -87,6 +87,19 @@ def tiny_file(folder: Path) -> str:
     return str(path)
 
 
+def test_recovery_by_soap_has_its_own_rate(photos: Path, tmp_path: Path) -> None:
+    network = tiny_file(tmp_path)
+    one, other = (
+        compressed(photos, tmp_path / name, network, method="magnitude", optimizer="soap", recover=12, lr=lr)
+        for name, lr in (("default", None), ("given", 4e-3))
+    )
+    states = [load(out / "network.safetensors").state_dict() for out in (one, other)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert json.loads((one / "log.jsonl").read_text().splitlines()[0])["lr"] == pytest.approx(4e-3, rel=0.1)
+    rows = json.loads((one / "metrics.json").read_text())["rows"]
+    assert rows["recovered"]["mean"]["psnr"] > rows["pruned"]["mean"]["psnr"]
+
+
 def test_without_recovery_there_is_no_recovered_row(photos: Path, tmp_path: Path) -> None:
     out = compressed(photos, tmp_path / "run", recover=0)
     assert "recovered" not in json.loads((out / "metrics.json").read_text())["rows"]

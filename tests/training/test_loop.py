@@ -88,9 +88,14 @@ def test_the_callers_random_numbers_are_left_alone(network: Build, images: Packe
     assert torch.equal(torch.rand(2), expected)
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "step", "plateau", "constant"])
-def test_resume_is_bit_exact(network: Build, images: PackedImages, tmp_path: Path, schedule: Any) -> None:
-    settings = dataclasses.replace(SETTINGS, schedule=schedule, patience=0, drop_every=5)
+@pytest.mark.parametrize(
+    ("schedule", "optimizer"),
+    [("cosine", "adam"), ("step", "adamw"), ("plateau", "adam"), ("constant", "adam"), ("cosine", "soap")],
+)
+def test_resume_is_bit_exact(
+    network: Build, images: PackedImages, tmp_path: Path, schedule: Any, optimizer: Any
+) -> None:
+    settings = dataclasses.replace(SETTINGS, schedule=schedule, patience=0, drop_every=5, optimizer=optimizer)
     whole, parted = network(), network()
     expected = fit(whole, images, settings, validate=lambda _: {"psnr": 1.0}, progress=False)
     with pytest.raises(Interrupted, match=r"after step 5; saved in .*--resume"):

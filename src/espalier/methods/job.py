@@ -42,6 +42,7 @@ class Phase:
     lr: float | None = None
     """None for the run's."""
     schedule: Literal["constant", "cosine"] = "constant"
+    optimizer: Literal["adam", "soap"] = "adam"
 
 
 class Train(Protocol):

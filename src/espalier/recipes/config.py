@@ -31,7 +31,7 @@ class TrainConfig(BaseModel):
     degradation: Literal["bicubic", "classic", "second-order"] = "bicubic"
     """What makes LR patches: the set's own LR images, one round of blur, noise and JPEG, or two rounds."""
     optimizer: Literal["adam", "adamw", "soap"] = "adam"
-    """How gradients move the weights."""
+    """How gradients move the weights; with soap the learning rate is a share of each tensor's size: 4e-3 suits."""
     lr: float = Field(default=2e-4, gt=0)
     """Learning rate of one worker; with several it is multiplied by their number."""
     betas: tuple[float, float] = (0.9, 0.999)

@@ -44,6 +44,7 @@ class Fitting:
             batch=self.batch,
             patch=min(self.patch, largest),
             losses=phase.losses,
+            optimizer=phase.optimizer,
             lr=phase.lr or self.lr,
             schedule=phase.schedule,
             seed=self.seed,
