@@ -31,7 +31,10 @@ def main() -> None:
         channels = trace(network)
         layers = {layer.name: layer.macs for layer in count(network).layers}
         model = channels.cost.at_size(layers)
-        job = Job(network, channels, model, Budget.parse("macs=0.5"), "l2", "damage", 1, (), images, 0)
+        options = calibrated.OPTIONS(polish=0)
+        job = Job(
+            network, channels, model, Budget.parse("macs=0.5"), "l2", "damage", 1, (), images, 0, options
+        )
         start = time.process_time()
         calibrated.prune(job)
         seconds = time.process_time() - start
