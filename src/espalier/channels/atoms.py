@@ -54,7 +54,7 @@ class Atoms:
         differ = a != b
         if not differ.any():
             return
-        a, b = (np.broadcast_to(array, differ.shape)[differ] for array in (a, b))
+        a, b = (_spread(array, differ.shape)[differ] for array in (a, b))
         lonely = (a < 0) | (b < 0)
         if lonely.any():
             self._pins.append((np.maximum(a, b)[lonely], reason))
@@ -132,6 +132,10 @@ class Classes:
         """Classes of an array of atoms; `ALIVE` stays."""
         array = atoms.numpy()
         return np.where(array >= 0, self.root[np.maximum(array, 0)], ALIVE)
+
+
+def _spread(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return array if array.shape == shape else np.broadcast_to(array, shape)
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

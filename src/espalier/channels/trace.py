@@ -5,8 +5,7 @@ branches are followed as they happen.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch.utils._pytree import tree_iter
 
 from espalier.channels.atoms import Atoms
 from espalier.channels.call import Call, operator_name, tensors_of
+from espalier.channels.following import assignments, mkldnn, reads_training, running
 from espalier.channels.labels import Label, Labels, axis
 from espalier.channels.masked import COUNTING
 from espalier.channels.patterns import READERS
@@ -184,7 +184,8 @@ def trace(network: nn.Module, inputs: Sequence[Any]) -> Trace:
         if isinstance(output, Tensor):
             for factor in tracer.label(output):
                 tracer.trace.atoms.pin(factor, "the network's output")
-    if any(isinstance(tensor, nn.Parameter) for tensor in tracer.unused()):
+    spare = any(isinstance(tensor, nn.Parameter) for tensor in tracer.unused())
+    if spare and reads_training(type(module) for module in tracer.names):
         with unchanged(network):
             _follow_training(network, tracer, _copies(inputs))
     tracer.pin_unused()
@@ -228,62 +229,13 @@ def traced_run(
     for module in training:
         module.training = True
     try:
-        watched = _assignments(tracer.names, tracer.trace), _follow_modules(tracer.names, tracer.stack)
-        with torch.no_grad(), watched[0], watched[1], tracer, _mkldnn(not whole):
+        watched = assignments(tracer.names, tracer.trace), running(tracer.names, tracer.stack)
+        with torch.no_grad(), watched[0], watched[1], tracer, mkldnn(not whole):
             return network(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for module, mode in modes.items():
             module.training = mode
-
-
-@contextmanager
-def _mkldnn(allowed: bool) -> Iterator[None]:
-    before = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(before and allowed)
-    try:
-        yield
-    finally:
-        torch._C._set_mkldnn_enabled(before)
-
-
-@contextmanager
-def _follow_modules(names: Mapping[nn.Module, str], stack: list[str]) -> Iterator[None]:
-    """Keep the name of the network's module that runs on the stack."""
-    original = nn.Module.__call__
-
-    def follow(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        name = names.get(module)
-        if name is None:
-            return original(module, *args, **kwargs)
-        stack.append(name)
-        try:
-            return original(module, *args, **kwargs)
-        finally:
-            stack.pop()
-
-    nn.Module.__call__ = follow
-    try:
-        yield
-    finally:
-        nn.Module.__call__ = original
-
-
-@contextmanager
-def _assignments(names: Mapping[nn.Module, str], found: Trace) -> Iterator[None]:
-    """Note which attributes the network's modules set while they run."""
-    original = nn.Module.__setattr__
-
-    def note(module: nn.Module, attribute: str, value: Any) -> None:
-        if module in names:
-            found.assigned.add((names[module], attribute))
-        original(module, attribute, value)
-
-    nn.Module.__setattr__ = note  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        nn.Module.__setattr__ = original  # type: ignore[method-assign]
 
 
 def self_of(frame: FrameType) -> nn.Module | None:
