@@ -16,6 +16,8 @@ from espalier.sparsity import apply_
 
 BATCH, HELD = 8, 16
 """Patches in a step, and patches that judge."""
+PART = 2
+"""Patches that go forward and backward at once: fewer bound the memory, and one alone is slower."""
 RATE, WARMUP, GATHER = 4e-3, 10, 8
 """Step as a share of a tensor's root mean square, moves until it is reached, and gradients gathered before."""
 CHECKS = 8
@@ -70,12 +72,13 @@ def _states(job: Job, network: Network, images: PackedImages, moves: int) -> Ite
     trial.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
 
 
-def _step(network: Network, dense: Network, x: Tensor, optimizer: Soap) -> None:
-    with torch.no_grad():
-        wanted = dense(x)
-    with torch.enable_grad():
-        optimizer.zero_grad()
-        (network(x) - wanted).square().mean().backward()
+def _step(network: Network, dense: Network, x: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad()
+    for part in x.split(PART):
+        with torch.no_grad():
+            wanted = dense(part)
+        with torch.enable_grad():
+            ((network(part) - wanted).square().mean() * (len(part) / len(x))).backward()
     optimizer.step()
     optimizer.zero_grad()
 
