@@ -17,7 +17,7 @@ NETWORK = "edsr_x2.safetensors"
 def command(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("runs/demo"),
-    recover: int = 400,
+    recover: int = 200,
     resume: bool = False,
 ) -> None:
     """Compress a small bundled network on bundled photographs, offline, in minutes.
@@ -41,8 +41,6 @@ def demo(out: Path, recover: int, *, resume: bool = False) -> Path:
     settings = compress.CompressSettings(
         test=bundled / "photos" / "evaluation",
         budget="macs=0.5",
-        method="magnitude",
-        allocation="global",
         recover=recover,
         batch=8,
         patch=32,
