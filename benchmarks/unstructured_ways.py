@@ -31,6 +31,7 @@ PRESETS = {
     "few": Preset(
         "edsr(scale=2, blocks=4, channels=16)", 2, 2000, 2e-3, 4, 16, take=1, augment=False, pretrain=2500
     ),
+    "span": Preset("SPAN/team00_SPAN.pth", 4, 100, 2e-5, 4, 24, "BSDS500/train"),
     "rnet": Preset("RNet-EDSRlike/rnet_x4.pth", 4, 20_000, 1e-4, 16, 48, "BSDS500/train"),
     "imdn": Preset("IMDN/IMDN_x2.pth", 2, 20_000, 1e-4, 16, 48, "BSDS500/train"),
     "swinir": Preset(

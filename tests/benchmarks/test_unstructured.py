@@ -83,3 +83,10 @@ def test_every_way_is_one_that_its_method_understands(ways: ModuleType) -> None:
         "dense",
         "dense, with flips and turns",
     ]
+
+
+def test_networks_without_training_and_what_was_searched(pages: ModuleType) -> None:
+    searched = [{"regime": "few, 9 steps", "way": "ours", "sparsity": 0.7, "changed": "", "psnr": 28.8484}]
+    text = pages.page({"rows": [row("obs, untrained", 0.5, 35.0)], "searched": searched})
+    assert "None trained, 1 seed." in text
+    assert "| few, 9 steps | 0.7 | ours |  | 28.848 |" in text
