@@ -44,8 +44,8 @@ NOTES = """\
 is where all begin, near its best. Sparse ones are held back from that. What this is worth, and what not:
 
 - At 0.7 ours is 0.35, 0.33 and 0.31 dB above the dense network trained as long, on the three sets, in SSIM too, for
-  each of three seeds; and 0.15, 0.10 and 0.08 dB above the dense network stopped before it got worse. It is above the one
-  trained as long at 0.3, 0.5 and 0.9 as well, and so is LAMP at once.
+  each of three seeds; and 0.15, 0.10 and 0.08 dB above the dense network stopped before it got worse. It is above the
+  one trained as long at 0.3, 0.5 and 0.9 as well, and so is LAMP at once.
 - Above LAMP at once, in PSNR and SSIM on all sets: at 0.5, 0.7 and 0.9 (one, three, one seed). **Not at 0.3**: there
   LAMP is 0.02 and 0.03 dB ahead on Set14 and BSD100, and ours 0.02 dB on Set5 (two seeds, LAMP's spread is as large).
   Other static masks were not run here on the three sets, nor `obs` alone: how much of this is its start, how much the
