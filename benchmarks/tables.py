@@ -20,7 +20,8 @@ next size that the network takes). The rows were run in several goes.
 Written by `benchmarks/architectures.py`; {versions}.
 
 - **graph**: tracing and grouping; **analyse**: that and the proof of every group. For Torch-Pruning (TP), the graph,
-  and the construction of its pruner (graph included). Processor seconds of one thread, both at a {small} image.
+  and the construction of its pruner (graph included). Processor seconds of one thread, the least of two turns
+  in one process (`benchmarks/analysis_times.py`), both at a {small} image.
 - **MACs**, **params**: how many times fewer. Halving every width gives 4× at most, less what is tied to the image's
   three colours.
 - **proof**: largest difference between the cut network and the whole one whose cut channels contribute nothing, in
@@ -42,13 +43,27 @@ of it is half of the cost; so do layers that end in the image's three colours.
 
 {short}
 
+## What lies outside the groups
+
+Where more than 0.05% of the parameters do, in the rows timed last. In the two networks of convolutions alone, these constants forbid more:
+SwiftSRGAN makes slopes for 17 PReLUs that its `forward` never calls, and filters the image's three colours one by one;
+RealPLKSR with DySample adds the image repeated 4² times to its last features, so they have to be 3 × 16 = 48, and what
+its two layers make of them are coordinates of `grid_sample`, which mean what they mean.
+
+{outside}
+
+## Where ONNX fails
+
+By torch's own exporter, which fails on the whole network as on the cut one: it has no function for `aten.sort.stable`
+(ATD), and cannot follow a list index that depends on the image (SeemoRe's choice of experts). AuraSR was not tried.
+
 ## What stopped Torch-Pruning
 
 {failures}
 
 ## Growing networks
 
-Processor seconds of `analyse` (trace, groups and proof) when the number of blocks doubles.
+Processor seconds of `analyse` (trace, groups and proof) when the number of blocks doubles, one run each.
 
 {growth}
 """
@@ -89,6 +104,7 @@ def write_architectures(results: Mapping[str, Any], path: Path) -> None:
         summary=summary(rows),
         table=markdown(header, (architecture(name, row, onnx) for name, row in rows.items())),
         short=short(rows),
+        outside=outside(rows),
         failures=failures(rows),
         growth=growth(results["growth"]),
     )
@@ -123,6 +139,11 @@ def summary(rows: Mapping[str, Any]) -> str:
             f"Torch-Pruning: {sum(bool(t.get('runs')) for t in theirs)} of {len(theirs)} run; "
             f"{reaching(theirs)} reach 3.5×."
         ]
+    if len(timed(rows)) < len(rows):
+        lines += [
+            f"{len(timed(rows))} rows are timed with the code as it is, none of them "
+            "with attention; the seconds of the others, and all other columns, come from earlier code."
+        ]
     small, large = ratios(rows, "analyse_s"), ratios(rows, "analyse_large_s")
     if small and large:
         lines += [
@@ -132,9 +153,14 @@ def summary(rows: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def timed(rows: Mapping[str, Any]) -> list[Any]:
+    """The rows that `analysis_times.py` has timed; all where it has timed none."""
+    return [row for row in rows.values() if "turns" in row.get("espalier", {})] or list(rows.values())
+
+
 def ratios(rows: Mapping[str, Any], key: str) -> list[float]:
-    """Our time over Torch-Pruning's, wherever its pruner could be made."""
-    pairs = ((row.get("espalier", {}), row.get("torch-pruning", {})) for row in rows.values())
+    """Our time over Torch-Pruning's, wherever its pruner could be made, of the rows timed turn by turn."""
+    pairs = ((row.get("espalier", {}), row.get("torch-pruning", {})) for row in timed(rows))
     return [o["analyse_s"] / max(t[key], 1e-3) for o, t in pairs if "analyse_s" in o and key in t]
 
 
@@ -154,6 +180,18 @@ def short(rows: Mapping[str, Any]) -> str:
             )
             found.append([name, times_fewer(ours["macs"]), told])
     return markdown(["network", "MACs", "why"], found)
+
+
+def outside(rows: Mapping[str, Any]) -> str:
+    """Which parameters no proven group holds, and why."""
+    found = [
+        [name, f"{share:.1%}", reason.replace("|", "/")]
+        for name, row in rows.items()
+        for reason, share in sorted(row.get("espalier", {}).get("outside", {}).items(), key=lambda r: -r[1])
+        if share > 0.0005
+    ]
+    lines = [["network", "parameters", "why"], ["---", "--:", "---"], *found]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def failures(rows: Mapping[str, Any]) -> str:

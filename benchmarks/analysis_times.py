@@ -1,0 +1,106 @@
+"""How long the analysis takes, turn by turn with Torch-Pruning in one process: python benchmarks/analysis_times.py
+
+Processor seconds of one thread, the least of two turns; networks on which Torch-Pruning came to no end are timed for
+us alone. The names of rows may follow. Writes into benchmarks/results/architectures.json after every network;
+`tables.py` makes the page.
+"""
+
+import copy
+import signal
+import sys
+import warnings
+from typing import Any
+
+import torch
+from architectures import TIMES, read, write
+from one_row import COUNTED, SMALL, image, magnitude_pruner, outside, small_network, timed
+from rows import GROWING, ROWS, Row, grown
+
+from espalier import channels
+from espalier.networks.load import load
+from espalier.networks.prepare import prepare
+
+TURNS = 2
+LIMIT = 40
+"""Seconds that Torch-Pruning may take for one network's turns."""
+
+
+def ours(body: torch.nn.Module, example: torch.Tensor) -> dict[str, Any]:
+    graph, _ = timed(lambda: channels.analyse(body, example, prove=False))
+    seconds, found = timed(lambda: channels.analyse(body, example))
+    return {"graph_s": graph, "analyse_s": seconds, "found": found}
+
+
+def theirs(body: torch.nn.Module, small: torch.Tensor, large: torch.Tensor) -> dict[str, Any]:
+    seconds_large, _ = timed(lambda: magnitude_pruner(body, large))
+    seconds, _ = timed(lambda: magnitude_pruner(body, small))
+    return {"analyse_s": seconds, "analyse_large_s": seconds_large}
+
+
+def least(turns: list[dict[str, Any]]) -> dict[str, float]:
+    keys = [key for key in turns[0] if key != "found"] if turns else []
+    return {key: min(turn[key] for turn in turns) for key in keys}
+
+
+def row_times(row: Row, known: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    network = prepare(load(row.reference))
+    other = copy.deepcopy(network) if row.prepared else load(row.reference)
+    example = network.encode(channels.sample_inputs(3, *SMALL))
+    large = other.encode(channels.sample_inputs(3, *COUNTED))
+    endless = "no end" in str(known.get("torch-pruning", {}).get("reason", ""))
+    mine: list[dict[str, Any]] = []
+    rival: list[dict[str, Any]] = []
+    signal.alarm(0 if endless else LIMIT)
+    try:
+        for _ in range(TURNS):
+            mine.append(ours(network.body, example))
+            if not endless:
+                rival.append(theirs(copy.deepcopy(other.body), example, large))
+    except Exception:  # Torch-Pruning's code on a network that it does not know, or past its time
+        rival = []
+    signal.alarm(0)
+    while len(mine) < TURNS:
+        mine.append(ours(network.body, example))
+    found = mine[-1]["found"]
+    known["espalier"] |= least(mine) | {"turns": len(mine), "outside": outside(network.body, found)}
+    before = {k: v for k, v in known["torch-pruning"].items() if k not in ("analyse_s", "analyse_large_s")}
+    known["torch-pruning"] = before | least(rival)
+
+
+def past(*_: Any) -> None:
+    raise TimeoutError
+
+
+def grow() -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for family in GROWING:
+        for times in TIMES:
+            network = load(grown(family, times))
+            example = network.encode(channels.sample_inputs(3, *SMALL))
+            seconds, found = timed(lambda n=network, e=example: channels.analyse(n.body, e))
+            size = sum(p.numel() for p in network.parameters())
+            result.setdefault(family, {})[str(times)] = {
+                "analyse_s": seconds, "groups": len(found.groups), "params": size,
+            }  # fmt: skip
+    return result
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGALRM, past)
+    channels.analyse(small_network(), image())
+    magnitude_pruner(small_network(), image())
+    results = read()
+    results["growth"] = grow()
+    write(results)
+    for row in ROWS:
+        if len(sys.argv) == 1 or row.name in sys.argv[1:]:
+            row_times(row, results["rows"][row.name])
+            write(results)
+            print(row.name, results["rows"][row.name]["espalier"]["analyse_s"], flush=True)
+
+
+if __name__ == "__main__":
+    main()
