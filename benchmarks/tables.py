@@ -45,10 +45,10 @@ of it is half of the cost; so do layers that end in the image's three colours.
 
 ## What lies outside the groups
 
-Where more than 0.05% of the parameters do, in the rows timed last. In the two networks of convolutions alone, these constants forbid more:
-SwiftSRGAN makes slopes for 17 PReLUs that its `forward` never calls, and filters the image's three colours one by one;
-RealPLKSR with DySample adds the image repeated 4² times to its last features, so they have to be 3 × 16 = 48, and what
-its two layers make of them are coordinates of `grid_sample`, which mean what they mean.
+Where more than 0.05% of the parameters do, in the rows timed last. In the two networks of convolutions alone, these
+constants forbid more: SwiftSRGAN makes slopes for 17 PReLUs that its `forward` never calls, and filters the image's
+three colours one by one; RealPLKSR with DySample adds the image repeated 4² times to its last features, so they have
+to be 3 × 16 = 48, and what its two layers make of them are coordinates of `grid_sample`, whose meaning is fixed.
 
 {outside}
 
