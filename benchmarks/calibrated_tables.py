@@ -37,7 +37,10 @@ def quality(found: list[dict[str, Any]], test: str) -> str:
     pairs = sorted({key[:2] for key in cells}, key=lambda pair: (pair[0].lower(), -pair[1]))
     lines = []
     for name, budget in pairs:
-        dense = next(r["dense"].get(test) for key, r in cells.items() if key[:2] == (name, budget))
+        known = [
+            r["dense"][test] for key, r in cells.items() if key[:2] == (name, budget) and test in r["dense"]
+        ]
+        dense = known[0] if known else None
         values = [psnr(cells.get((name, budget, way)), test) for way in WAYS]
         if dense is not None and any(value not in ("", "fails") for value in values):
             lines.append((f"{name} {budget:g}", f"{dense:.2f}", *values))
