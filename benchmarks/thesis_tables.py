@@ -63,8 +63,8 @@ ANALYSIS = """\
   training and 0.2 dB better after {steps} steps (it had not learned all it could). A ninth of the SwinIR's loses 0.8 dB
   with 120 of the steps spent on polishing, as much by `guided`, 1.0 dB by recovery alone.
 - **None of the thesis' rows comes back to bicubic in {steps} steps** once nine tenths of the MACs are gone: they want
-  their tens of epochs. `greg` in one step is 4 to 6 dB above the same widths from scratch, four steps of `stepwise` on
-  the SwinIR, some tens of steps each, 1.6 dB.
+  their tens of epochs. `greg` in one step is 4 to 6 dB above the same widths from scratch, four steps of `stepwise`,
+  some tens of steps each, 1.6 and 2.2 dB; `group_sparse` in one step is just behind them.
 - **The self-ensemble flatters weak networks**: it gives the dense ones 0.3 and 0.5 dB, the others 0.4 to 1.1 dB.
 {missing}"""
 Row = dict[str, Any]
