@@ -96,7 +96,6 @@ def _inner_choice(channels: int, count: int, rng: np.random.Generator) -> list[i
         start = int(rng.integers(2))
         stop = start + channels - 1
     rates = 30.0 ** np.linspace(0, rng.choice([-1, 1]), stop - start)
-    waits = (
-        rng.exponential(size=stop - start) / rates
-    )  # the first to come: drawn without return, by their rates
+    # whose waits end first are drawn without return, by their rates
+    waits = rng.exponential(size=stop - start) / rates
     return (start + np.sort(np.argpartition(waits, count - 1)[:count])).tolist()

@@ -5,7 +5,7 @@ import torch
 from espalier.errors import PlanError
 from espalier.methods.masking import Rule, Search, Timing
 from espalier.networks.network import Network
-from espalier.sparsity import SPREADS, apply_, choose, weights
+from espalier.sparsity import SPREADS, choose, keep_, weights
 from espalier.sparsity.schedule import Cubic
 
 RISE = 0.6
@@ -51,8 +51,7 @@ def at_once(network: Network, share: float, spread: str) -> None:
     """Zero the smallest weights in place, without training."""
     sizes = {name: tensor.detach().abs() for name, tensor in weights(network).items()}
     masks = choose(sizes, sparsity_of(network, share, spread), spread)
-    apply_(network, masks)
-    network.masks = {name: mask.cpu() for name, mask in masks.items()}
+    keep_(network, masks)
 
 
 def interval(steps: int, rounds: int) -> int:
@@ -71,4 +70,4 @@ def interval(steps: int, rounds: int) -> int:
 
 def keep(network: Network, found: Search) -> None:
     """Note the masks in the network, so that its file leaves the zeros out."""
-    network.masks = {name: mask.cpu() for name, mask in found.masks.items()}
+    keep_(network, found.masks)

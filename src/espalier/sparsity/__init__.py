@@ -3,7 +3,7 @@
 from espalier.sparsity.pattern import Pattern
 from espalier.sparsity.size import Size, size
 from espalier.sparsity.spread import SPREADS, choose
-from espalier.sparsity.weights import apply_, sparsity, weights
+from espalier.sparsity.weights import apply_, keep_, sparsity, weights
 
 __all__ = [
     "SPREADS",
@@ -11,6 +11,7 @@ __all__ = [
     "Size",
     "apply_",
     "choose",
+    "keep_",
     "size",
     "sparsity",
     "weights",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from espalier.errors import PlanError
-from espalier.networks.network import body_of
+from espalier.networks.network import Network, body_of
 
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 
@@ -42,6 +42,12 @@ def apply_(network: nn.Module, masks: Mapping[str, Tensor]) -> None:
     for name, mask in masks.items():
         weight = body.get_parameter(name)
         weight.masked_fill_(~mask.to(weight.device), 0)
+
+
+def keep_(network: Network, masks: Mapping[str, Tensor]) -> None:
+    """Set to zero what the masks prune, and note them in the network, so that its file leaves the zeros out."""
+    apply_(network, masks)
+    network.masks = {name: mask.cpu() for name, mask in masks.items()}
 
 
 def sparsity(masks: Mapping[str, Tensor]) -> float:

@@ -11,14 +11,14 @@ from espalier.data import PackedImages
 from espalier.methods.calibrated.material import decibels, difference, drawn
 from espalier.methods.job import Job
 from espalier.networks.network import Network
-from espalier.optimizers import Soap
+from espalier.optimizers import RATES, Soap
 from espalier.sparsity import apply_
 
 BATCH, HELD = 8, 16
 """Patches in a step, and patches that judge."""
 PART = 2
 """Patches that go forward and backward at once: fewer bound the memory, and one alone is slower."""
-RATE, WARMUP, GATHER = 4e-3, 10, 8
+RATE, WARMUP, GATHER = RATES["soap"], 10, 8
 """Step as a share of a tensor's root mean square, moves until it is reached, and gradients gathered before."""
 CHECKS = 8
 """How often the held-out patches are asked."""

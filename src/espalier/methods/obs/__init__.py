@@ -16,7 +16,7 @@ from espalier.methods.masking import Masks
 from espalier.methods.obs.elimination import prices
 from espalier.methods.obs.refitting import under
 from espalier.networks.network import Network, body_of
-from espalier.sparsity import Pattern, apply_, choose, weights
+from espalier.sparsity import Pattern, apply_, choose, keep_, weights
 
 BUDGETS = ("sparsity",)
 NEAR = 0.001
@@ -79,8 +79,7 @@ def _refitted(
     job: Job, masks: Masks, inputs: Tensor, records: Mapping[str, Record], refitting: bool
 ) -> Network:
     network = copy.deepcopy(job.network)
-    network.masks = {name: mask.cpu() for name, mask in masks.items()}
-    apply_(network, masks)
+    keep_(network, masks)
     if refitting:
         refit(network.body, inputs, records, {}, solve=under(masks))
         apply_(network, masks)
