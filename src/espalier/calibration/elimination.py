@@ -9,6 +9,8 @@ from torch import Tensor
 
 DAMPING = 1e-4
 """Added to the moments, as a share of their mean square, so that their inverse exists."""
+GATHERED = 128
+"""Columns taken off an inverse at once."""
 
 
 @dataclass(frozen=True)
@@ -52,31 +54,40 @@ def eliminate(consumers: Sequence[Consumer], damping: float = DAMPING) -> Elimin
 
 
 class _State:
-    """Inverse moments and weights of one consumer as channels go."""
+    """Inverse moments and weights of one consumer as channels go.
+
+    The inverse is `inverse - factors factors^T`: what removals take off it is gathered and subtracted many columns at
+    once, which is one large product in place of many passes over the whole matrix.
+    """
 
     def __init__(self, consumer: Consumer, damping: float) -> None:
-        moments = consumer.moments.double()
+        moments = consumer.moments.double().clone()
         ridge = max(damping * float(moments.diagonal().mean()), 1e-30)
-        damped = moments + ridge * torch.eye(len(moments), dtype=moments.dtype, device=moments.device)
-        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
+        moments.diagonal().add_(ridge)
+        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments))
+        self.factors = moments.new_zeros(len(moments), 0)
         self.weights = consumer.weights.double().clone()
-        self.columns = consumer.columns
+        self.columns = own = consumer.columns
+        self.blocks = self.inverse[own[:, :, None], own[:, None, :]]
 
     def costs(self, alive: Tensor) -> Tensor:
         """Rise of the error when each channel goes and the rest is refitted."""
-        own = self.columns
-        blocks = self.inverse[own[:, :, None], own[:, None, :]]
-        blocks[~alive] = torch.eye(own.shape[1], dtype=blocks.dtype, device=blocks.device)
-        weights = self.weights[:, own].permute(1, 2, 0)
-        factors, _ = torch.linalg.cholesky_ex(blocks)
-        return (weights * torch.cholesky_solve(weights, factors)).sum((1, 2))
+        self.blocks[~alive] = torch.eye(self.columns.shape[1]).to(self.blocks)
+        weights = self.weights[:, self.columns].permute(1, 2, 0)
+        factors, _ = torch.linalg.cholesky_ex(self.blocks)
+        return torch.linalg.solve_triangular(factors, weights, upper=False).square().sum((1, 2))
 
     def remove(self, channel: int) -> None:
         own = self.columns[channel]
-        factor, _ = torch.linalg.cholesky_ex(self.inverse[own][:, own])
-        rows = torch.cholesky_solve(self.inverse[own], factor)
-        self.weights -= self.weights[:, own] @ rows
-        self.inverse -= self.inverse[:, own] @ rows
+        columns = self.inverse[:, own] - self.factors @ self.factors[own].T
+        factor, _ = torch.linalg.cholesky_ex(columns[own])
+        gone = torch.linalg.solve_triangular(factor, columns.T, upper=False)
+        change = torch.linalg.solve_triangular(factor, self.weights[:, own].T, upper=False)
+        self.weights -= change.T @ gone
         self.weights[:, own] = 0
-        self.inverse[own] = 0
-        self.inverse[:, own] = 0
+        parts = gone.T[self.columns]
+        self.blocks -= parts @ parts.mT
+        self.factors = torch.cat([self.factors, gone.T], 1)
+        if self.factors.shape[1] >= GATHERED:
+            self.inverse -= self.factors @ self.factors.T
+            self.factors = self.factors[:, :0]

@@ -3,6 +3,8 @@
 A row is what one output position is computed from. Columns stand in the order (input channel, kernel tap).
 """
 
+from collections.abc import Iterator
+from math import prod
 from typing import TypeGuard
 
 import torch
@@ -75,15 +77,24 @@ def output_rows(layer: Layer, output: Tensor, where: Tensor) -> Tensor:
     return output[n, :, y, x]
 
 
-def input_rows(layer: Layer, x: Tensor, output: Tensor, where: Tensor) -> Tensor:
-    """What these positions are computed from, shape (positions, groups, columns)."""
+def input_rows(layer: Layer, x: Tensor, output: Tensor, where: Tensor, *, ones: bool = False) -> Tensor:
+    """What these positions are computed from, (positions, groups, columns); a last column of ones if asked."""
+    groups, taps = groups_of(layer), prod(layer.weight.shape[2:])
+    columns = layer.weight.shape[input_axis(layer)] // (groups if input_axis(layer) == 0 else 1) * taps
+    rows = x.new_ones(len(where), groups, columns + ones)
+    parted = rows[..., :columns].unflatten(-1, (-1, taps))
+    for k, values in enumerate(_taps_of(layer, x, output, where)):
+        parted[..., k] = values.unflatten(1, (groups, -1))
+    return rows
+
+
+def _taps_of(layer: Layer, x: Tensor, output: Tensor, where: Tensor) -> Iterator[Tensor]:
+    """For each kernel tap the input it meets at these positions, (positions, channels)."""
     if isinstance(layer, nn.Linear):
-        return x.reshape(-1, 1, x.shape[-1])[where]
+        return iter([x.reshape(-1, x.shape[-1])[where]])
     if isinstance(layer, nn.ConvTranspose2d):
-        taps = _transposed_taps(layer, x, output, where)
-    else:
-        taps = _taps(layer, x, output, where)
-    return torch.stack(taps, dim=2).reshape(len(where), layer.groups, -1)
+        return _transposed_taps(layer, x, output, where)
+    return _taps(layer, x, output, where)
 
 
 def _channel_axis(layer: Layer, output: Tensor) -> int:
@@ -96,22 +107,21 @@ def _unravel(where: Tensor, output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return where // area, where % area // width, where % width
 
 
-def _taps(layer: nn.Conv2d, x: Tensor, output: Tensor, where: Tensor) -> list[Tensor]:
+def _taps(layer: nn.Conv2d, x: Tensor, output: Tensor, where: Tensor) -> Iterator[Tensor]:
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
     padded = functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
     n, top, left = _unravel(where, output)
     (tall, wide), (down, right), (dy, dx) = layer.kernel_size, layer.stride, layer.dilation
-    return [
-        padded[n, :, top * down + i * dy, left * right + j * dx] for i in range(tall) for j in range(wide)
-    ]
+    for i in range(tall):
+        for j in range(wide):
+            yield padded[n, :, top * down + i * dy, left * right + j * dx]
 
 
-def _transposed_taps(layer: nn.ConvTranspose2d, x: Tensor, output: Tensor, where: Tensor) -> list[Tensor]:
+def _transposed_taps(layer: nn.ConvTranspose2d, x: Tensor, output: Tensor, where: Tensor) -> Iterator[Tensor]:
     """Tap (i, j) serves the outputs that lie a multiple of the stride behind it; zero for the others."""
     n, top, left = _unravel(where, output)
     (tall, wide), (down, right), (dy, dx) = layer.kernel_size, layer.stride, layer.dilation
     pad_y, pad_x = int(layer.padding[0]), int(layer.padding[1])
-    found = []
     for i in range(tall):
         for j in range(wide):
             y, left_over_y = (top + pad_y - i * dy) // down, (top + pad_y - i * dy) % down
@@ -119,5 +129,4 @@ def _transposed_taps(layer: nn.ConvTranspose2d, x: Tensor, output: Tensor, where
             inside = (y >= 0) & (y < x.shape[2]) & (z >= 0) & (z < x.shape[3])
             inside &= (left_over_y == 0) & (left_over_x == 0)
             values = x[n, :, y.clamp(0, x.shape[2] - 1), z.clamp(0, x.shape[3] - 1)]
-            found.append(values * inside[:, None])
-    return found
+            yield values * inside[:, None]

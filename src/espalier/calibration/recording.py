@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from espalier.calibration.layers import Layer, input_rows, output_rows, places
-from espalier.calibration.solve import product
+from espalier.calibration.solve import gram
 from espalier.calibration.watching import Watcher, partner, tensors
 
 SAMPLE = 16384
@@ -73,7 +73,7 @@ class Recorder(Watcher):
 
 
 def _moments(rows: Tensor) -> Tensor:
-    return torch.stack([product(part, part) / len(part) for part in rows.unbind(1)])
+    return torch.stack([gram(part) / len(part) for part in rows.unbind(1)])
 
 
 def record(

@@ -68,7 +68,8 @@ class _Refitter(Watcher):
     def _settle(self, pending: _Pending, added: Tensor | None) -> None:
         """Refit the layer and correct its output in place."""
         layer, record = pending.layer, self.records[pending.name]
-        rows = input_rows(layer, pending.x, pending.output, record.where)
+        biased = layer.bias is not None
+        rows = input_rows(layer, pending.x, pending.output, record.where, ones=biased)
         target = self.kept.of(pending.name, record.output)
         rectified = record.rectified
         if record.total is not None and added is not None:
@@ -88,23 +89,26 @@ Solve = Callable[[str, Layer, Tensor, Tensor, bool, Tensor | None], None]
 
 
 def refit_(layer: Layer, rows: Tensor, target: Tensor, rectified: bool, offset: Tensor | None = None) -> None:
-    """Solve for the weights with which `rows` (positions, groups, columns) give `target` (positions, outputs)."""
+    """Solve for the weights with which `rows` give `target` (positions, outputs).
+
+    Args:
+        rows: (positions, groups, columns), the last column all ones where the layer has a bias.
+    """
     start = matrix(layer)
-    biased = layer.bias is not None
     outputs = start.shape[1]
-    weights, biases = [], []
-    for g in range(len(start)):
-        inputs, first = rows[:, g], start[g]
+    if layer.bias is not None:
+        bias = layer.bias.detach().double().view(len(start), outputs, 1)
+        start = torch.cat([start, bias], 2)
+    solved = []
+    for g, first in enumerate(start):
         part = slice(g * outputs, (g + 1) * outputs)
-        if biased:
-            assert layer.bias is not None
-            inputs = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1)
-            first = torch.cat([first, layer.bias.detach()[part, None].double()], 1)
         moved = offset[:, part] if offset is not None else None
-        solved = fit(Rows(inputs, target[:, part], rectified, moved), first)
-        weights.append(solved[:, :-1] if biased else solved)
-        biases.append(solved[:, -1])
-    fill_(layer, torch.stack(weights), torch.cat(biases) if biased else None)
+        solved.append(fit(Rows(rows[:, g], target[:, part], rectified, moved), first))
+    weights = torch.stack(solved)
+    if layer.bias is None:
+        fill_(layer, weights, None)
+    else:
+        fill_(layer, weights[..., :-1], weights[..., -1].flatten())
 
 
 def refit(

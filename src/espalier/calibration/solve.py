@@ -11,6 +11,9 @@ DAMPINGS = (1e-6, 1e-4, 1e-2)
 HELD = 0.2
 """Share of the rows (the last ones: other patches) on which the damping is chosen."""
 CHUNK = 8192
+"""Rows whose products are summed in float32."""
+MIRRORED, STRIPS = 192, 4
+"""Columns from which only half of a symmetric product is computed, and into how many strips it is parted for that."""
 
 
 @dataclass(frozen=True)
@@ -35,21 +38,27 @@ class Rows:
         return Rows(self.inputs[part], self.targets[part], self.rectified, offset)
 
     def missing(self, weights: Tensor) -> Tensor:
-        """What the outputs with weights (outputs, columns) lack; nothing where they are rightly below zero."""
-        given = self.inputs @ weights.T.float()
-        short = self.targets - given
+        """What the outputs with weights (outputs, columns) lack; nothing where they are rightly below zero.
+
+        Where the outputs are rectified and both are positive, or the wanted one alone, it is their difference; where
+        only the given one is positive, what brings it to zero.
+        """
+        short = torch.addmm(self.targets, self.inputs, weights.T.float(), alpha=-1)
         if not self.rectified:
             return short
-        wanted, got = (t if self.offset is None else t + self.offset for t in (self.targets, given))
-        return torch.where(wanted > 0, short, (-got).clamp(max=0))
+        wanted = self.targets if self.offset is None else self.targets + self.offset
+        return torch.where(wanted > 0, short, (short - wanted).clamp_(max=0))
 
     def error(self, weights: Tensor) -> float:
         """Mean square of what is missed with weights (outputs, columns)."""
-        if not self.rectified:
-            return float(self.missing(weights).square().mean())
-        given = self.inputs @ weights.T.float()
-        wanted, got = (t if self.offset is None else t + self.offset for t in (self.targets, given))
-        return float((got.relu() - wanted.relu()).square().mean())
+        return self.error_of(self.missing(weights))
+
+    def error_of(self, missing: Tensor) -> float:
+        """The same from what `missing` gave: a rectified output can lack no more than what is wanted."""
+        if self.rectified:
+            wanted = self.targets if self.offset is None else self.targets + self.offset
+            missing = torch.minimum(missing, wanted.relu())
+        return float(missing.square().mean())
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
@@ -60,10 +69,24 @@ def product(left: Tensor, right: Tensor) -> Tensor:
     return total
 
 
+def gram(rows: Tensor) -> Tensor:
+    """rows^T rows, summed as `product` does; what lies below the diagonal is mirrored instead of computed."""
+    columns = rows.shape[1]
+    if columns < MIRRORED:
+        return product(rows, rows)
+    total = torch.zeros(columns, columns, dtype=torch.float64, device=rows.device)
+    strips = torch.arange(columns).split(-(-columns // STRIPS))
+    for chunk in rows.split(CHUNK):
+        for strip in strips:
+            first, last = int(strip[0]), int(strip[-1]) + 1
+            total[first:last, first:] += chunk[:, first:last].T @ chunk[:, first:]
+    return total.triu_().add_(total.triu(1).T)
+
+
 def fit(rows: Rows, start: Tensor, *, rounds: int = 2) -> Tensor:
     """Weights (outputs, columns) near `start` with the least error; `start` itself if held-out rows say so."""
     train, held = rows.split()
-    grams = [product(part.inputs, part.inputs) for part in (train, held)]
+    grams = [gram(part.inputs) for part in (train, held)]
     moments = [product(part.inputs, part.missing(start)) for part in (train, held)]
     gains = {}
     for damping in DAMPINGS:
@@ -72,7 +95,7 @@ def fit(rows: Rows, start: Tensor, *, rounds: int = 2) -> Tensor:
     chosen = min(gains, key=gains.__getitem__)
     if not gains[chosen] < 0:
         return start
-    solve = _solver(grams[0] + grams[1], chosen)
+    solve = _solver(grams[0].add_(grams.pop()), chosen)
     weights = start + solve(moments[0] + moments[1]).T
     return _mend(rows, weights, solve, rounds) if rows.rectified else weights
 
@@ -82,10 +105,12 @@ def _mend(rows: Rows, weights: Tensor, solve: Callable[[Tensor], Tensor], rounds
 
     Where the target is negative any negative output is right, so what a solution gives there is the next one's target.
     """
-    least = rows.error(weights)
+    missing = rows.missing(weights)
+    least = rows.error_of(missing)
     for _ in range(rounds):
-        trial = weights + solve(product(rows.inputs, rows.missing(weights))).T
-        error = rows.error(trial)
+        trial = weights + solve(product(rows.inputs, missing)).T
+        missing = rows.missing(trial)
+        error = rows.error_of(missing)
         if error >= least:
             break
         weights, least = trial, error
@@ -93,8 +118,8 @@ def _mend(rows: Rows, weights: Tensor, solve: Callable[[Tensor], Tensor], rounds
 
 
 def _solver(gram: Tensor, damping: float) -> Callable[[Tensor], Tensor]:
-    ridge = max(damping * float(gram.diagonal().mean()), 1e-30)
-    damped = gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    damped = gram.clone()
+    damped.diagonal().add_(max(damping * float(gram.diagonal().mean()), 1e-30))
     factor, failed = torch.linalg.cholesky_ex(damped)
     if int(failed):
         return lambda moments: torch.linalg.lstsq(damped, moments).solution

@@ -18,7 +18,7 @@ SMALL = 24
 """Height and width of the patch on which groups are tried for linearity."""
 ROWS = 65536
 """Positions of each layer at the last refit, at most."""
-BYTES, ALIVE = 3 * 2**29, 2**30
+BYTES, ALIVE = 9 * 2**27, 3 * 2**28
 """What the last refit may hold of activations and of the layers' outputs, and of the former alone."""
 
 

@@ -29,7 +29,7 @@ def under(masks: Mapping[str, Tensor]) -> Solve:
 def refit_(
     layer: Layer, mask: Tensor | None, rows: Tensor, wanted: Tensor, rectified: bool, offset: Tensor | None
 ) -> None:
-    """Solve for what the mask leaves; shapes as in `calibration.refit`."""
+    """Solve for what the mask leaves; shapes as in `calibration.refit.refit_`."""
     start, free = matrix(layer), _mask_matrix(layer, mask)
     outputs, biased = start.shape[1], layer.bias is not None
     weights, biases = [], []
@@ -38,7 +38,6 @@ def refit_(
         part = slice(g * outputs, (g + 1) * outputs)
         if biased:
             assert layer.bias is not None
-            inputs = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1)
             first = torch.cat([first, layer.bias.detach()[part, None].double()], 1)
             open_ = torch.cat([open_, open_.new_ones(len(open_), 1)], 1)
         moved = offset[:, part] if offset is not None else None
