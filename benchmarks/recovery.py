@@ -1,44 +1,92 @@
-"""Recovery after calibrated pruning, Adam beside SOAP, as many seconds of one core each.
+"""Recovery after pruning: the same steps from ours, from Torch-Pruning's cut and from random weights.
 
-python benchmarks/recovery.py --networks SPAN
+python benchmarks/recovery.py --networks SPAN RNet
+python benchmarks/recovery.py --networks SPAN --optimizers adam --rates 5e-4
 
-Starts from networks that benchmarks/calibrated.py keeps; each row goes to benchmarks/results/recovery.json when done.
+Ours begins with networks that benchmarks/calibrated.py keeps. Every row of a network takes the same multiply-adds of
+training (forward through the dense network, forward and backward through the pruned one), so many steps as --work
+allows. Each row goes to benchmarks/results/recovery.json when done.
 """
 
 import argparse
 import json
 import time
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from calibrated import KEPT, dense_network, material
+from rival import cut_by_torch_pruning
+from torch import nn
 
 from espalier import evaluation, training
+from espalier.costs import count
 from espalier.files import write_text
 from espalier.networks.load import load
+from espalier.networks.network import Network
 
 RESULTS = Path(__file__).parent / "results" / "recovery.json"
+KEY = ("network", "start", "budget", "optimizer", "rate", "work")
 LOSSES = {"l1": 1.0, "teacher": 1.0}
-BATCH, PATCH = 8, 48
-CELLS = (("adam", 2e-4, 130), ("adam", 5e-4, 130), ("soap", 4e-3, 120))
-"""Optimizer, rate, steps: a step of SOAP takes a tenth longer."""
+BATCH, PATCH, WARMUP = 8, 48, 10
+STARTS = ("calibrated", "torch-pruning", "scratch")
 
 
-def cell(name: str, start: str, optimizer: Any, rate: float, steps: int, options: Any) -> dict[str, Any]:
-    """PSNR on Set5 after so many steps, and what they took."""
-    network = load(KEPT / f"{name}-{options.budget}-{start}-32-photographs-0.safetensors")
-    dense = dense_network(name, options.data)
+def steps_for(work: float, dense: Network, smaller: Network) -> int:
+    """Steps within so many multiply-adds; backward counts as two forwards."""
+    size = (PATCH, PATCH)
+    return max(1, round(work / (BATCH * (count(dense, size).macs + 3 * count(smaller, size).macs))))
+
+
+def begun(start: str, name: str, dense: Network, budget: float) -> Network:
+    """The network that a row begins with."""
+    if start == "torch-pruning":
+        return cut_by_torch_pruning(dense, budget)
+    if start == "magnitude":
+        return load(KEPT / f"{name}-{budget}-magnitude-32-photographs-0.safetensors")
+    if start == "refitted":
+        return load(KEPT / f"{name}-{budget}-refitted-32-photographs-0.safetensors")
+    network = load(KEPT / f"{name}-{budget}-calibrated-32-photographs-0.safetensors")
+    if start == "scratch":
+        torch.manual_seed(0)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear | nn.ConvTranspose2d):
+                module.reset_parameters()
+    return network
+
+
+def cell(key: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """PSNR on Set5 before and after."""
+    dense = dense_network(key["network"], options.data)
+    try:
+        network = begun(key["start"], key["network"], dense, key["budget"])
+    except RuntimeError as error:
+        return {**key, "failed": " ".join(str(error).split())[:160]}
+    steps = steps_for(key["work"], dense, network)
     settings = training.TrainSettings(
-        steps=steps * options.longer, batch=BATCH, patch=PATCH, losses=LOSSES, optimizer=optimizer, lr=rate, warmup=10
+        steps=steps, batch=BATCH, patch=PATCH, losses=LOSSES, optimizer=key["optimizer"], lr=key["rate"], warmup=WARMUP
     )  # fmt: skip
+    sets = options.sets
+    before = {name: psnr(network, options.data, name) for name in sets}
     began = time.process_time()
     training.fit(network, material(options, dense.scale), settings, teacher=dense, progress=False)
     return {
-        "network": name, "start": start, "budget": options.budget, "optimizer": optimizer, "rate": rate,
-        "steps": settings.steps, "cpu_seconds": round(time.process_time() - began, 1),
-        "psnr": evaluation.evaluate(network.eval(), options.data / "sets" / "Set5").psnr, "torch": torch.__version__,
+        **key, "steps": steps, "images": options.images,
+        "cpu_seconds": round(time.process_time() - began, 1), "macs": count(network).macs / count(dense).macs,
+        "dense": {name: psnr(dense, options.data, name) for name in sets},
+        "before": before, "psnr": {name: psnr(network, options.data, name) for name in sets},
+        "torch": torch.__version__,
     }  # fmt: skip
+
+
+def psnr(network: Network, data: Path, name: str) -> float:
+    return evaluation.evaluate(network.eval(), data / "sets" / name).psnr
+
+
+def rows() -> list[dict[str, Any]]:
+    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
 
 
 def main() -> None:
@@ -47,21 +95,30 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--networks", nargs="+", default=["SPAN"])
-    parser.add_argument("--start", default="refitted", choices=["refitted", "calibrated"])
+    parser.add_argument("--starts", nargs="+", default=STARTS, choices=[*STARTS, "refitted", "magnitude"])
     parser.add_argument("--budget", type=float, default=0.5)
-    parser.add_argument("--rates", nargs="+", type=float, default=[rate for _, rate, _ in CELLS])
-    parser.add_argument("--longer", type=int, default=1, help="as many times the steps")
-    parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--optimizers", nargs="+", default=["soap"])
+    parser.add_argument("--rates", nargs="+", type=float, default=[4e-3])
+    parser.add_argument("--work", type=float, default=6e12, help="multiply-adds of a row")
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--sets", nargs="+", default=["Set5", "Set14"])
     parser.set_defaults(source="photographs")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for name in options.networks:
-        for optimizer, rate, steps in CELLS:
-            if rate in options.rates:
-                row = cell(name, options.start, optimizer, rate, steps, options)
-                print(row, flush=True)
-                known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
-                write_text(RESULTS, json.dumps([*known, row], indent=1) + "\n")
+    warnings.simplefilter("ignore")
+    wanted = [
+        dict(zip(KEY, (name, start, options.budget, optimizer, rate, options.work), strict=True))
+        for name in options.networks
+        for start in options.starts
+        for optimizer in options.optimizers
+        for rate in options.rates
+    ]
+    for key in wanted:
+        if any(all(row[k] == key[k] for k in KEY) for row in rows()):
+            continue
+        row = cell(key, options)
+        print(row, flush=True)
+        write_text(RESULTS, json.dumps([*rows(), row], indent=1) + "\n")
 
 
 if __name__ == "__main__":
