@@ -38,9 +38,7 @@ def rows(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     inputs = job.network.encode(seen.drafted)
     found = calibration.observe(job.network.body, inputs, channels.prunable)
     curves = calibration.damages(job.network.body, channels.prunable, found)
-    kept = allocate(
-        channels, prices(curves, job.cost, job.budget, 1), job.budget, by="damage", cost=job.cost
-    )
+    kept = allocate(channels, prices(curves, job.cost, job.budget, 1), job.budget, by="damage", cost=job.cost)
     damage = {
         group.name: float(curves[group.name].damage[group.channels - len(kept[group.name]) - 1])
         for group in channels.prunable

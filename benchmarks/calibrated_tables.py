@@ -16,6 +16,15 @@ WAYS = {
     "torch-pruning": "Torch-Pruning",
 }
 
+INNER = ("calibrated", "refitted")
+STARTS = {
+    "refitted": "calibrated, not polished",
+    "torch-pruning": "Torch-Pruning",
+    "scratch": "random weights",
+}
+FULL, SHORT = 6e12, 1e12
+"""Multiply-adds of training in benchmarks/recovery.py."""
+
 
 def rows(name: str) -> list[dict[str, Any]]:
     path = HERE / "results" / name
@@ -75,6 +84,55 @@ def prices(found: list[dict[str, Any]]) -> str:
     return table(("", "processor time", "peak of the process", "MACs left", "parameters left"), lines)
 
 
+def inner(found: list[dict[str, Any]]) -> str:
+    cells = {(r["kept"], r["way"]): r for r in found if r["seed"] == 0}
+    kept = sorted({key[0] for key in cells}, reverse=True)
+    lines = [
+        (
+            f"{k} of 64",
+            *(f"{cells[k, way]['psnr'][test]:.2f}" for test in ("Set5", "Set14") for way in INNER),
+            f"{cells[k, INNER[0]]['cpu_seconds']:.0f} s",
+        )
+        for k in kept
+    ]
+    head = [f"{test}, {WAYS[way]}" for test in ("Set5", "Set14") for way in INNER]
+    return table(("inner channels", *head, "processor time"), lines)
+
+
+def groups(found: list[dict[str, Any]]) -> str:
+    lines = [
+        (
+            r["network"],
+            "all" if r["group"] == "all" else f"`{r['group']}`",
+            f"{r['left']} of {r['of']}",
+            f"{r['saved']:.1%}",
+            f"{r['predicted']:.0%}",
+            f"{r['lost']:.2f}",
+        )
+        for r in found
+    ]
+    return table(("", "group", "channels left", "MACs saved", "share of predicted damage", "dB lost"), lines)
+
+
+def recovery(found: list[dict[str, Any]], work: float) -> str:
+    """One line per network and start at this much work, those that only trains by Adam or from elsewhere too."""
+    lines = [
+        (
+            r["network"],
+            STARTS.get(r["start"], r["start"]),
+            r["optimizer"],
+            f"{r['rate']:g}",
+            str(r["steps"]),
+            f"{r['cpu_seconds']:.0f} s",
+            *(f"{r[when][test]:.2f}" for test in ("Set5", "Set14") for when in ("dense", "before", "psnr")),
+        )
+        for r in found
+        if r["work"] == work and "failed" not in r
+    ]
+    head = [f"{test} {when}" for test in ("Set5", "Set14") for when in ("dense", "before", "after")]
+    return table(("", "from", "optimizer", "rate", "steps", "processor time", *head), lines)
+
+
 def spread(found: list[dict[str, Any]]) -> str:
     lines = [
         (r["network"], str(r["images"]), r["source"], str(r["seed"]), f"{r['psnr']['Set5']:.2f}")
@@ -107,6 +165,10 @@ def main() -> None:
         quality="\n\n".join(f"### {t}\n\n{quality(found, t)}" for t in ("Set5", "Set14", "BSD100")),
         failures=failures(found),
         prices=prices(found),
+        inner=inner(rows("calibrated_inner.json")),
+        groups=groups(rows("calibrated_groups.json")),
+        recovery=recovery(rows("recovery.json"), FULL),
+        optimizers=recovery(rows("recovery.json"), SHORT),
         spread=spread(found),
         latency=latency(rows("latency.json")),
         growth=growth(rows("calibrated_growth.json")),

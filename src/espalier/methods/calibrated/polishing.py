@@ -18,8 +18,8 @@ BATCH, HELD = 8, 16
 """Patches in a step, and patches that judge."""
 PART = 2
 """Patches that go forward and backward at once: fewer bound the memory, and one alone is slower."""
-RATE, WARMUP, GATHER = RATES["soap"], 10, 8
-"""Step as a share of a tensor's root mean square, moves until it is reached, and gradients gathered before."""
+RATE, WARMUP, GATHER = RATES["soap"], 10, 32
+"""Step as a share of a tensor's root mean square, moves until it is reached, and gradients of single patches gathered before."""
 CHECKS = 8
 """How often the held-out patches are asked."""
 ASIDE = 8
@@ -64,7 +64,7 @@ def _states(job: Job, network: Network, images: PackedImages, moves: int) -> Ite
     for step in range(-GATHER, moves):
         for group in optimizer.param_groups:
             group["lr"] = rate(step, moves)
-        x = drawn(images, job.seed, GATHER + 1 + step, BATCH).to(weights[0].device)
+        x = drawn(images, job.seed, GATHER + 1 + step, BATCH if step >= 0 else 1).to(weights[0].device)
         _step(trial, job.network, x.contiguous(memory_format=torch.channels_last), optimizer)
         apply_(trial, trial.masks)
         if step >= 0 and ((step + 1) % max(1, moves // CHECKS) == 0 or step + 1 == moves):
@@ -78,7 +78,7 @@ def _step(network: Network, dense: Network, x: Tensor, optimizer: torch.optim.Op
         with torch.no_grad():
             wanted = dense(part)
         with torch.enable_grad():
-            ((network(part) - wanted).square().mean() * (len(part) / len(x))).backward()
+            ((network(part) - wanted).abs().mean() * (len(part) / len(x))).backward()
     optimizer.step()
     optimizer.zero_grad()
 
