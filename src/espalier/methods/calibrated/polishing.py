@@ -19,7 +19,7 @@ BATCH, HELD = 8, 16
 PART = 2
 """Patches that go forward and backward at once: fewer bound the memory, and one alone is slower."""
 RATE, WARMUP, GATHER = RATES["soap"], 10, 32
-"""Step as a share of a tensor's root mean square, moves until it is reached, and gradients of single patches gathered before."""
+"""Step as a share of a tensor's root mean square, moves until it is reached, gradients of one patch gathered before."""
 CHECKS = 8
 """How often the held-out patches are asked."""
 ASIDE = 8
