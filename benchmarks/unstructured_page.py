@@ -1,5 +1,6 @@
 """docs/unstructured.md from benchmarks/results/unstructured.json."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from statistics import mean, stdev
@@ -12,6 +13,7 @@ NAMES = {
     "rnet": "RNet ×4, published weights",
     "span": "SPAN ×4, published weights",
     "imdn": "IMDN ×2, published weights",
+    "swinir": "SwinIR ×2 of 4 blocks and 36 channels, trained on T91 for 3000 steps before",
 }
 AHEAD = "▲"
 
@@ -101,14 +103,12 @@ def page(content: Mapping[str, Any]) -> str:
         tables=tables,
         sizes=_sizes(rows),
         speed=_speed(content.get("speed")),
-        notes=NOTES.format(
-            tried=_tried(content.get("tried", [])), searched=_searched(content.get("searched", []))
-        ),
+        notes=NOTES.format(held=_held(content.get("held", []))),
     )
 
 
 def _table(network: str, rows: list[Mapping[str, Any]]) -> str:
-    sets = [name for name in SETS if all(name in row["quality"] for row in rows)]
+    sets = [name for name in SETS if any(name in row["quality"] for row in rows)]
     lines = [
         f"## {NAMES.get(network, network)}",
         "",
@@ -120,7 +120,7 @@ def _table(network: str, rows: list[Mapping[str, Any]]) -> str:
     dense = _of(rows, "dense")
     for share in sorted({row["sparsity"] for row in rows}):
         here = [row for row in rows if row["sparsity"] == share]
-        best = {name: max(_mean(_of(here, way), name, "psnr") for way in _ways(here)) for name in sets}
+        best = {name: max(_means(here, name), default=math.inf) for name in sets}
         for way in _ways(here):
             found = _of(here, way)
             mark = f" {AHEAD}" if share and _ahead(found, dense, sets) else ""
@@ -151,15 +151,27 @@ def _of(rows: Iterable[Mapping[str, Any]], way: str) -> list[Mapping[str, Any]]:
     return [row for row in rows if row["way"] == way]
 
 
+def _shown(rows: Iterable[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
+    """Those that were measured on a set."""
+    return [row for row in rows if name in row["quality"]]
+
+
+def _means(rows: list[Mapping[str, Any]], name: str) -> list[float]:
+    """Of each way that was measured on a set."""
+    shown = _shown(rows, name)
+    return [_mean(_of(shown, way), name, "psnr") for way in _ways(shown)]
+
+
 def _mean(rows: list[Mapping[str, Any]], name: str, measure: str) -> float:
     return mean(row["quality"][name][measure] for row in rows)
 
 
 def _ahead(rows: list[Mapping[str, Any]], dense: list[Mapping[str, Any]], sets: list[str]) -> bool:
     """Whether the means are above those of the dense network, each of them."""
-    return bool(dense) and all(
-        _mean(rows, name, measure) > _mean(dense, name, measure)
-        for name in sets
+    common = [name for name in sets if _shown(rows, name) and _shown(dense, name)]
+    return bool(common) and all(
+        _mean(_shown(rows, name), name, measure) > _mean(_shown(dense, name), name, measure)
+        for name in common
         for measure in ("psnr", "ssim")
     )
 
@@ -167,10 +179,13 @@ def _ahead(rows: list[Mapping[str, Any]], dense: list[Mapping[str, Any]], sets: 
 def _line(share: float, way: str, rows: list[Mapping[str, Any]], best: Mapping[str, float]) -> str:
     cells = []
     for name in best:
-        values = [row["quality"][name]["psnr"] for row in rows]
+        shown = _shown(rows, name)
+        values = [row["quality"][name]["psnr"] for row in shown]
+        if not values:
+            cells.append("")
+            continue
         spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
-        ssim = _mean(rows, name, "ssim")
-        text = f"{mean(values):.3f}{spread} ({ssim:.4f})"
+        text = f"{mean(values):.3f}{spread} ({_mean(shown, name, 'ssim'):.4f})"
         cells.append(f"**{text}**" if share and mean(values) == best[name] else text)
     return f"| {share:g} | {way} | " + " | ".join(cells) + " |"
 
@@ -188,20 +203,10 @@ def _sizes(rows: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _tried(rows: Iterable[Mapping[str, Any]]) -> str:
-    lines = ["| sparsity | learning rate | images | | changed | Set5 |", "|---:|---:|---:|---|---|---:|"]
+def _held(rows: Iterable[Mapping[str, Any]]) -> str:
+    lines = ["| network | sparsity | | held-out |", "|---|---:|---|---:|"]
     lines += [
-        f"| {row['sparsity']:g} | {row['lr']:g} | {row['images']} | {row['way']} | {row['changed']} "
-        f"| {row['Set5']:.3f} |"
-        for row in rows
-    ]
-    return "\n".join(lines)
-
-
-def _searched(rows: Iterable[Mapping[str, Any]]) -> str:
-    lines = ["| training | sparsity | | changed | held-out |", "|---|---:|---|---|---:|"]
-    lines += [
-        f"| {row['regime']} | {row['sparsity']:g} | {row['way']} | {row['changed']} | {row['psnr']:.3f} |"
+        f"| {row['network']} | {row['sparsity']:g} | {row['way']} | {row['quality']['held-out']['psnr']:.3f} |"
         for row in rows
     ]
     return "\n".join(lines)
