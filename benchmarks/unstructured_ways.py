@@ -32,8 +32,8 @@ PRESETS = {
         "edsr(scale=2, blocks=4, channels=16)", 2, 2000, 2e-3, 4, 16, take=1, augment=False, pretrain=2500
     ),
     "span": Preset("SPAN/team00_SPAN.pth", 4, 100, 2e-5, 4, 24, "BSDS500/train"),
-    "rnet": Preset("RNet-EDSRlike/rnet_x4.pth", 4, 100, 5e-5, 4, 24, "BSDS500/train"),
-    "imdn": Preset("IMDN/IMDN_x2.pth", 2, 100, 5e-5, 4, 24, "BSDS500/train"),
+    "rnet": Preset("RNet-EDSRlike/rnet_x4.pth", 4, 50, 5e-5, 4, 24, "BSDS500/train"),
+    "imdn": Preset("IMDN/IMDN_x2.pth", 2, 50, 5e-5, 4, 24, "BSDS500/train"),
     "swinir": Preset(
         "spandrel.SwinIR(embed_dim=36, depths=[2, 2], num_heads=[4, 4], window_size=8, mlp_ratio=2, "
         "upscale=2, upsampler='pixelshuffledirect')",

@@ -86,7 +86,8 @@ def pruned(job: Job, seen: Observed) -> Network:
     best = min(drafts, key=lambda network: difference(network, job.network, seen.material.held))
     if not options.refit:
         return best
-    return _refitted(job, best.masks, seen.inputs, seen.records, True)
+    whole = _refitted(job, best.masks, seen.inputs, seen.records, True)
+    return min(whole, best, key=lambda network: difference(network, job.network, seen.material.held))
 
 
 def refitted(job: Job, masks: Masks) -> Network:

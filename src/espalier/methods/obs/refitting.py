@@ -89,9 +89,8 @@ def _damping(grams: list[Tensor], moments: list[Tensor], free: Tensor) -> float 
 def _solver(gram: Tensor, free: Tensor, damping: float) -> Callable[[Tensor], Tensor]:
     """Solves gram x = right for each output, within its free columns; each output's factor is kept."""
     ridge = max(damping * float(gram.diagonal().mean()), 1e-30)
-    damped = gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     places = [row.nonzero()[:, 0] for row in free]
-    factors = [torch.linalg.cholesky_ex(damped[place][:, place])[0] for place in places]
+    factors = [_factor(gram[place][:, place], ridge) for place in places]
 
     def solve(right: Tensor) -> Tensor:
         result = torch.zeros_like(right)
@@ -100,6 +99,15 @@ def _solver(gram: Tensor, free: Tensor, damping: float) -> Callable[[Tensor], Te
         return result
 
     return solve
+
+
+def _factor(gram: Tensor, ridge: float) -> Tensor:
+    """Cholesky's, with as much more damping as rounding asks for."""
+    while True:
+        factor, failed = torch.linalg.cholesky_ex(gram + torch.diag(gram.new_full((len(gram),), ridge)))
+        if not int(failed):
+            return factor
+        ridge *= 10
 
 
 def _mask_matrix(layer: Layer, mask: Tensor | None) -> Tensor:
