@@ -3,8 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
+
+from unstructured_aim import table
 
 SETS = ("Set5", "Set14", "BSD100")
 NAMES = {
@@ -17,80 +20,7 @@ NAMES = {
 }
 AHEAD = "▲"
 
-PAGE = """\
-# Sparse networks
-
-Single weights set to zero by `--method sparse`, `dynamic` and `obs`, each beside the dense network trained as
-long, at the same learning rate, from the same weights, on the same patches. PSNR in dB on Y, SSIM in brackets.
-▲: above that dense network in the mean PSNR and SSIM of all sets. Rows that are untrained took none of the steps.
-Written by `benchmarks/unstructured.py --table` from `benchmarks/results/unstructured.json`; {environment}.
-
-{tables}
-## Sizes of files
-
-Tensors in the file (masks coded, values of 32 bits) against the bound: the values that stay, and each mask at
-the entropy of independent zeros.
-
-{sizes}
-
-## Speed
-
-{speed}
-
-{notes}"""
-
-NOTES = """\
-## What this shows, and what not
-
-**Few data.** The dense network learns its one image by heart and gets worse the longer it is trained; the row untrained
-is where all begin, near its best. Sparse ones are held back from that. What this is worth, and what not:
-
-- At 0.7 ours is 0.35, 0.33 and 0.31 dB above the dense network trained as long, on the three sets, in SSIM too, for
-  each of three seeds; and 0.15, 0.10 and 0.08 dB above the dense network stopped before it got worse. It is above the
-  one trained as long at 0.3, 0.5 and 0.9 as well, and so is LAMP at once.
-- Above LAMP at once, in PSNR and SSIM on all sets: at 0.5, 0.7 and 0.9 (one, three, one seed). **Not at 0.3**: there
-  LAMP is 0.02 and 0.03 dB ahead on Set14 and BSD100, and ours 0.02 dB on Set5 (two seeds, LAMP's spread is as large).
-  Other static masks were not run here on the three sets, nor `obs` alone: how much of this is its start, how much the
-  search, is not known.
-- The regime was looked for. With flips and turns the same dense network does not overfit and is 1.07 dB higher on Set5,
-  far more than zeros give; with half the learning rate and 1500 steps it does not get worse either. Zeros are no
-  substitute for more data or for stopping early. Learning rate and steps were chosen on held-out images, see below.
-
-**EDSR of 2 blocks on all of T91.**
-
-- 22 thousand parameters, one seed, 300 steps a row: minutes on one busy core. Differences below about 0.01 dB mean
-  nothing. Rows that are missing were not run.
-- The aim was a sparse network better than the dense one trained as long, at some sparsity from 0.3 up. Here, where the
-  network is too small for its data, **it was not reached**: at 0.3 the best sparse network is 0.004 to 0.007 dB below
-  the dense one on the three sets. Only where the learning rate is too high for the dense network is a sparse one ahead
-  on Set5, by some thousandths of a dB.
-- Against masks by size, at once or gradual, `balanced` with the calibrated start is ahead wherever both were run.
-  Nearly all of that is the start: `obs` trained on is within 0.006 dB of it up to a sparsity of 0.7. The search adds
-  0.02 to 0.04 dB at 0.9 and 0.06 to 0.08 at 0.95.
-- `balanced` that begins with all weights is ahead of the best mask by size (LAMP, at once) by 0.5 to 0.7 dB at 0.9, and
-  0.4 to 0.6 dB behind the calibrated start.
-- In so few steps the other searches that begin with all weights have no time to settle: `gradual`, `surgery` and
-  `regrow` are below pruning at once with LAMP here. That says little about long training.
-- Steps balanced between layers as well gave the dense network nothing, and were left out.
-- The mean of the network's eight flips and turns as a teacher gave nothing: that mean is only 0.01 dB better than the
-  network itself, and 300 steps towards the middle of it and the image lose 0.01 dB, sparse or dense.
-
-**Published weights.**
-
-- SPAN: `obs` alone, without a step of training, stays within 0.02 dB of the dense network at 0.3 and 0.11 dB at 0.5;
-  masks by size without training fall apart.
-- RNet: `obs` took more than six minutes of one core for one row and was stopped. IMDN and a SwinIR of the light size
-  were not run; their presets are in the script.
-
-What was tried afterwards, on images that no table above shows: middles (192 × 192 pixels) of 16 images of BSDS500/test,
-one seed, PSNR on Y. Curves from scratch are of the mean of the weights (decay 0.998).
-
-{searched}
-
-What was tried before, on Set5, one seed:
-
-{tried}
-"""
+TEMPLATE = Path(__file__).with_name("unstructured.md.template")
 
 
 def page(content: Mapping[str, Any]) -> str:
@@ -98,12 +28,13 @@ def page(content: Mapping[str, Any]) -> str:
     told = ", ".join(str(environment[name]) for name in ("torch", "device") if name in environment)
     networks = dict.fromkeys(row["network"] for row in rows)
     tables = "".join(_table(name, [row for row in rows if row["network"] == name]) for name in networks)
-    return PAGE.format(
+    return TEMPLATE.read_text(encoding="utf-8").format(
         environment=f"torch {told}",
-        tables=tables,
+        aim=table(rows),
+        tables=tables.rstrip(),
         sizes=_sizes(rows),
         speed=_speed(content.get("speed")),
-        notes=NOTES.format(held=_held(content.get("held", []))),
+        held=_held(content.get("held", [])),
     )
 
 

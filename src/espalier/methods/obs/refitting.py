@@ -90,7 +90,7 @@ def _solver(gram: Tensor, free: Tensor, damping: float) -> Callable[[Tensor], Te
     """Solves gram x = right for each output, within its free columns; each output's factor is kept."""
     ridge = max(damping * float(gram.diagonal().mean()), 1e-30)
     places = [row.nonzero()[:, 0] for row in free]
-    factors = [_factor(gram[place][:, place], ridge) for place in places]
+    factors = [factored(gram[place][:, place], ridge) for place in places]
 
     def solve(right: Tensor) -> Tensor:
         result = torch.zeros_like(right)
@@ -101,7 +101,7 @@ def _solver(gram: Tensor, free: Tensor, damping: float) -> Callable[[Tensor], Te
     return solve
 
 
-def _factor(gram: Tensor, ridge: float) -> Tensor:
+def factored(gram: Tensor, ridge: float) -> Tensor:
     """Cholesky's, with as much more damping as rounding asks for."""
     while True:
         factor, failed = torch.linalg.cholesky_ex(gram + torch.diag(gram.new_full((len(gram),), ridge)))
