@@ -33,14 +33,27 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def least(ours: Rows, others: Rows) -> float | None:
-    """PSNR of ours above the best of the others, on the set where that is least; None without any other."""
-    gaps = []
-    for name in _sets(ours):
-        ways = {row["way"] for row in others if name in row["quality"]}
-        best = [_psnr([row for row in others if row["way"] == way], name) for way in ways]
-        if best:
-            gaps.append(_psnr(ours, name) - max(best))
-    return min(gaps, default=None)
+    """PSNR of ours above the best of the others, on the set where that is least; None without any other.
+
+    Each is compared over the seeds that both have.
+    """
+    ways = [[row for row in others if row["way"] == way] for way in dict.fromkeys(o["way"] for o in others)]
+    gaps = [_gaps(ours, rows) for rows in ways]
+    return min((min(gap.values()) for gap in gaps if gap), default=None)
+
+
+def _gaps(ours: Rows, others: Rows) -> dict[str, float]:
+    """Set -> PSNR of ours above another way's, over the seeds that both have."""
+    gaps = {}
+    for name in dict.fromkeys(name for row in ours for name in row["quality"]):
+        one, two = (_by_seed(rows, name) for rows in (ours, others))
+        if seeds := one.keys() & two.keys():
+            gaps[name] = mean(one[seed] - two[seed] for seed in seeds)
+    return gaps
+
+
+def _by_seed(rows: Rows, name: str) -> dict[int, float]:
+    return {row["seed"]: row["quality"][name]["psnr"] for row in rows if name in row["quality"]}
 
 
 def _told(ours: Rows, others: Rows) -> str:
@@ -49,14 +62,6 @@ def _told(ours: Rows, others: Rows) -> str:
         return ""
     count = len({row["way"] for row in others})
     return f"{gap:+.3f}" + (f" (of {count})" if count > 1 else "")
-
-
-def _psnr(rows: Rows, name: str) -> float:
-    return mean(row["quality"][name]["psnr"] for row in rows if name in row["quality"])
-
-
-def _sets(rows: Rows) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row["quality"]))
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, float, str]:
