@@ -27,6 +27,8 @@ class Request:
     """Height and width of the input, if only one size is wanted; else any size, where the network allows it."""
     half: bool = False
     """Weights in 16 bits; input and output too, where the format lets the file say so."""
+    split_prelu: bool = False
+    """PReLUs as ReLUs and products by channel, which onnxruntime is faster with on a processor."""
 
 
 @dataclass(frozen=True)

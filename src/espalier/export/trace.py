@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from espalier.errors import NetworkError
+from espalier.export.rectifiers import split_prelus
 from espalier.export.standard import Standard
 from espalier.export.target import Exported, Request
 from espalier.networks.network import Network
@@ -41,6 +42,8 @@ def program(network: Network, request: Request) -> tuple[ExportedProgram, Export
     Raises:
         NetworkError: it cannot be traced at all.
     """
+    if request.split_prelu:
+        network = split_prelus(network)
     module = standard(network, request.half)
     if request.fixed is not None:
         return _fixed(module, request.fixed, request.half), Exported(request.fixed)
