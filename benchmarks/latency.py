@@ -30,6 +30,7 @@ from espalier.channels import Channels
 from espalier.costs import count
 from espalier.costs.model import lr_size_of
 from espalier.costs.running import example
+from espalier.export.rectifiers import split_prelus
 from espalier.files import write_text
 from espalier.methods.calibrated.material import patches
 from espalier.methods.calibrated.prices import prices
@@ -41,9 +42,12 @@ from espalier.recipes.timing import cost_model
 RESULTS = Path(__file__).parent / "results" / "latency.json"
 WISHES = (("macs=0.5", 1), ("macs=0.5", 8), ("macs=0.5", 16), ("latency=0.5", 16))
 
+AS_IT_IS = "dense, PReLUs as they are"
 
-def session(network: Network, lr_size: tuple[int, int]) -> Callable[[], float]:
+
+def session(network: Network, lr_size: tuple[int, int], split: bool) -> Callable[[], float]:
     """A function that runs the body once in onnxruntime and gives milliseconds."""
+    network = split_prelus(network) if split else network
     fed = network.encode(example(lr_size))
     written = io.BytesIO()
     torch.onnx.export(network.body, (fed.clone(),), written, dynamo=False, input_names=["x"])  # type: ignore[arg-type]
@@ -84,12 +88,14 @@ def row(name: str, options: argparse.Namespace) -> dict[str, Any]:
     found = calibration.observe(network.body, network.encode(x), channels.prunable, probes=4)
     curves = calibration.damages(network.body, channels.prunable, found)
     with torch.no_grad():
-        runners = {"dense": session(network, lr_size)}
+        runners = {"dense": session(network, lr_size, options.split_prelu)}
         macs = {"dense": count(network).macs}
+        if options.split_prelu:
+            runners[AS_IT_IS], macs[AS_IT_IS] = session(network, lr_size, False), macs["dense"]
         for wish in WISHES:
             smaller = cut_to(network, channels, curves, wish, size)  # type: ignore[arg-type]
             label = f"{wish[0]} in multiples of {wish[1]}"
-            runners[label], macs[label] = session(smaller, lr_size), count(smaller).macs
+            runners[label], macs[label] = session(smaller, lr_size, options.split_prelu), count(smaller).macs
     times = alternating(runners, options.runs)
     medians = {label: statistics.median(values) for label, values in times.items()}
     cells = {
@@ -102,7 +108,7 @@ def row(name: str, options: argparse.Namespace) -> dict[str, Any]:
         for label, values in times.items()
     }  # fmt: skip
     return {
-        "network": name,
+        "network": f"{name}, PReLUs split" if options.split_prelu else name,
         "size": options.size,
         "runs": options.runs,
         "threads": torch.get_num_threads(),
@@ -134,6 +140,7 @@ def main() -> None:
     )
     parser.add_argument("--size", default="640x360", help="of the output, width x height")
     parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--split-prelu", action="store_true", help="as espalier export writes with this flag")
     options = parser.parse_args()
     options.images, options.source = 8, "photographs"
     torch.set_num_threads(1)
