@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from espalier.networks.layers import conv3
 from espalier.networks.recognise import Recognised, count, has, shuffle_scale
 
-
 SMALLEST = 1e-30
 """A variance from which the square root has a gradient: channels that were set to zero have none of their own."""
 
