@@ -22,6 +22,7 @@ from espalier.networks.network import Network
 from espalier.recipes.inspect import trace
 
 RESULTS = Path(__file__).parent / "results" / "calibrated_inner.json"
+KEY = ("kept", "seed", "polish")
 WHOLE = ("entry*", "upsample*")
 """The residual stream and the upsampler."""
 
@@ -37,7 +38,7 @@ def rows(kept: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     began = time.process_time()
     refitted = calibrated.prune(dataclasses.replace(job, options=calibrated.OPTIONS(polish=0)))
     first = time.process_time()
-    polished = calibrated.polished(job, refitted, calibrated.OPTIONS().polish)
+    polished = calibrated.polished(job, refitted, options.polish)
     last = time.process_time()
     return [
         row(kept, "refitted", refitted, first - began, options),
@@ -58,6 +59,7 @@ def row(kept: int, way: str, network: Network, seconds: float, options: argparse
         "kept": kept,
         "way": way,
         "seed": options.seed,
+        "polish": options.polish,
         "psnr": psnr,
         "cpu_seconds": round(seconds, 1),
         "widths": sorted(widths),
@@ -74,6 +76,7 @@ def main() -> None:
     parser.add_argument("--kept", nargs="+", type=int, default=[48, 32, 16])
     parser.add_argument("--sets", nargs="+", default=["Set5", "Set14"])
     parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--polish", type=int, default=calibrated.OPTIONS().polish)
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(source="photographs")
     options = parser.parse_args()
@@ -81,7 +84,7 @@ def main() -> None:
     for kept in options.kept:
         found = rows(kept, options)
         known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
-        others = [r for r in known if (r["kept"], r["seed"]) != (kept, options.seed)]
+        others = [r for r in known if tuple(r[k] for k in KEY) != (kept, options.seed, options.polish)]
         write_text(RESULTS, json.dumps([*others, *found], indent=1) + "\n")
 
 

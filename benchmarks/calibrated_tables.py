@@ -16,7 +16,6 @@ WAYS = {
     "torch-pruning": "Torch-Pruning",
 }
 
-INNER = ("calibrated", "refitted")
 STARTS = {
     "refitted": "calibrated, not polished",
     "torch-pruning": "Torch-Pruning",
@@ -85,18 +84,17 @@ def prices(found: list[dict[str, Any]]) -> str:
 
 
 def inner(found: list[dict[str, Any]]) -> str:
-    cells = {(r["kept"], r["way"]): r for r in found if r["seed"] == 0}
-    kept = sorted({key[0] for key in cells}, reverse=True)
-    lines = [
-        (
-            f"{k} of 64",
-            *(f"{cells[k, way]['psnr'][test]:.2f}" for test in ("Set5", "Set14") for way in INNER),
-            f"{cells[k, INNER[0]]['cpu_seconds']:.0f} s",
-        )
-        for k in kept
+    cells = {(r["kept"], r["polish"], r["way"]): r for r in found if r["seed"] == 0}
+    lines = []
+    for kept, polish in sorted({key[:2] for key in cells}, key=lambda key: (-key[0], key[1])):
+        before, after = (cells[kept, polish, way] for way in ("refitted", "calibrated"))
+        values = [f"{r['psnr'][test]:.2f}" for test in ("Set5", "Set14") for r in (before, after)]
+        seconds = [f"{r['cpu_seconds']:.0f} s" for r in (before, after)]
+        lines.append((f"{kept} of 64", str(polish), *values, *seconds))
+    head = [
+        f"{test}, {when}" for test in ("Set5", "Set14", "processor time") for when in ("refitted", "polished")
     ]
-    head = [f"{test}, {WAYS[way]}" for test in ("Set5", "Set14") for way in INNER]
-    return table(("inner channels", *head, "processor time"), lines)
+    return table(("inner channels", "steps of polishing", *head), lines)
 
 
 def groups(found: list[dict[str, Any]]) -> str:
