@@ -20,6 +20,7 @@ from espalier.channels.records import Trace, Unknown
 from espalier.channels.rehearsal import Rehearsal
 from espalier.channels.solve import Check, Solver
 from espalier.channels.trace import trace
+from espalier.channels.unchanged import uncollected
 from espalier.notebook import table
 from espalier.plan import PrunePlan
 
@@ -88,6 +89,7 @@ class Channels:
         )
 
 
+@uncollected()
 def analyse(
     network: nn.Module,
     inputs: Tensor | Sequence[Any],

@@ -43,16 +43,14 @@ def pattern(group: ChannelGroup, uses: set[str]) -> str:
 
 def makers(group: ChannelGroup) -> int:
     """How many weights have the group on their first axis."""
-    return len({m.tensor for m in group.members if m.dim == 0 and _is_weight(group, m.tensor)})
+    takers = {m.tensor for m in group.members if m.dim == 1}
+    firsts = {m.tensor for m in group.members if m.dim == 0}
+    return sum(tensor.endswith("weight") or tensor in takers for tensor in firsts)
 
 
 def takers(group: ChannelGroup) -> int:
     """How many weights have the group on their second axis."""
     return len({m.tensor for m in group.members if m.dim == 1})
-
-
-def _is_weight(group: ChannelGroup, tensor: str) -> bool:
-    return tensor.endswith("weight") or any(m.tensor == tensor and m.dim == 1 for m in group.members)
 
 
 def _uses(*wanted: str, unless: str = "") -> Callable[[ChannelGroup, set[str]], bool]:
