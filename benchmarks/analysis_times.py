@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from architectures import TIMES, read, write
+from architectures import read, write
 from one_row import COUNTED, SMALL, image, magnitude_pruner, outside, small_network, timed
 from rows import GROWING, ROWS, Row, grown
 
@@ -23,6 +23,8 @@ from espalier.networks.load import load
 from espalier.networks.prepare import prepare
 
 TURNS = 2
+TIMES = (1, 2, 4, 8)
+"""How many times the survey's blocks."""
 GROWTH_TURNS = 5
 LIMIT = 40
 """Seconds that Torch-Pruning may take for one network's turns."""

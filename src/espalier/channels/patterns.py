@@ -58,7 +58,7 @@ def _uses(*wanted: str, unless: str = "") -> Callable[[ChannelGroup, set[str]], 
 
 
 PATTERNS: tuple[tuple[str, Callable[[ChannelGroup, set[str]], bool]], ...] = (
-    ("attention heads", lambda group, uses: "heads" in uses and "rows of other channels" in group.reason),
+    ("attention heads", _uses("heads")),
     ("window attention", _uses("in windows")),
     ("self-attention", _uses("attended")),
     ("transposed attention", _uses("mapped")),
@@ -126,12 +126,17 @@ def _products(event: Event) -> Iterator[Use]:
     left, right = event.labels[-2:]
     rows, inner, columns = _along(left, -2), _along(left, -1), _along(right, -1)
     heads = _along(left, 0)
-    yield "heads", heads
+    yield "heads", _whole(heads)
     if rows and columns and not inner:
         yield "mapped", (*rows, *columns)
     elif not rows:
         windows = event.shapes[-2][0] > _heads((*heads, *_along(right, 0)))
         yield ("in windows" if windows else "attended"), (*inner, *columns)
+
+
+def _whole(label: Label) -> Label:
+    """The factors that say which row a position stands in, but not where in the row."""
+    return tuple(f for f in label if torch.equal(f, f[..., :1, :1].expand_as(f)))
 
 
 def _heads(label: Label) -> int:
@@ -142,7 +147,7 @@ def _heads(label: Label) -> int:
 def _attention(event: Event) -> Iterator[Use]:
     windows = event.shapes[0][0] > 1
     for label in event.labels[:3]:
-        yield "heads", _along(label, 1)
+        yield "heads", _whole(_along(label, 1))
         yield ("in windows" if windows else "attended"), _along(label, -1)
 
 
