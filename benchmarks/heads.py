@@ -106,7 +106,9 @@ def line(name: str, found: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {"rows": {}}
+    results: dict[str, Any] = {"rows": {}}
+    if RESULTS.is_file():
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
     for row in ROWS:
         if len(sys.argv) == 1 or row.name in sys.argv[1:]:
             found = measure(row)
