@@ -32,12 +32,12 @@ PRESETS = {
         "edsr(scale=2, blocks=4, channels=16)", 2, 2000, 2e-3, 4, 16, take=1, augment=False, pretrain=2500
     ),
     "span": Preset("SPAN/team00_SPAN.pth", 4, 100, 2e-5, 4, 24, "BSDS500/train"),
-    "rnet": Preset("RNet-EDSRlike/rnet_x4.pth", 4, 20_000, 1e-4, 16, 48, "BSDS500/train"),
-    "imdn": Preset("IMDN/IMDN_x2.pth", 2, 20_000, 1e-4, 16, 48, "BSDS500/train"),
+    "rnet": Preset("RNet-EDSRlike/rnet_x4.pth", 4, 50, 5e-5, 4, 24, "BSDS500/train"),
+    "imdn": Preset("IMDN/IMDN_x2.pth", 2, 50, 5e-5, 4, 24, "BSDS500/train"),
     "swinir": Preset(
-        "spandrel.SwinIR(embed_dim=60, depths=[6, 6, 6, 6], num_heads=[6, 6, 6, 6], window_size=8, mlp_ratio=2, "
+        "spandrel.SwinIR(embed_dim=36, depths=[2, 2], num_heads=[4, 4], window_size=8, mlp_ratio=2, "
         "upscale=2, upsampler='pixelshuffledirect')",
-        2, 50_000, 2e-4, 16, 64, "BSDS500/train", pretrain=200_000, pretrain_lr=2e-4,
+        2, 300, 5e-4, 4, 16, pretrain=3000, pretrain_lr=1e-3,
     ),
 }  # fmt: skip
 
@@ -51,6 +51,8 @@ class Way:
     trains: bool = True
     """Whether the method trains itself; otherwise it is trained under its masks afterwards."""
     after: bool = True
+    dense: float = 0.0
+    """Share of the steps, the last ones, in which all weights are trained again, at a tenth of the rate."""
     augment: bool = False
     """Flips and turns even where the preset has none."""
     teacher: float = 0.0
@@ -60,6 +62,11 @@ class Way:
 WAYS = {
     "dense": Way(),
     "balanced, calibrated start (ours)": Way("dynamic", {"rule": "balanced", "start": "calibrated"}),
+    "balanced, calibrated start, rewound (ours)": Way(
+        "dynamic", {"rule": "balanced", "start": "calibrated", "rewind": 1 / 3}
+    ),
+    "dense-sparse-dense": Way("dynamic", {"rule": "balanced", "start": "calibrated"}, dense=0.3),
+    "balanced, from scratch": Way("dynamic", {"rule": "balanced", "scratch": True}),
     "one-shot": Way("sparse"),
     "gradual": Way("sparse", {"schedule": "gradual"}),
     "obs": Way("obs", trains=False),
@@ -70,6 +77,8 @@ WAYS = {
     "one-shot, LAMP": Way("sparse", {"spread": "lamp"}),
     "surgery": Way("dynamic", {"rule": "surgery"}),
     "hard": Way("dynamic", {"rule": "hard"}),
+    "iterative": Way("sparse", {"rounds": 3}),
+    "iterative, rewound": Way("sparse", {"rounds": 3, "rewind": True}),
     "dense, with flips and turns": Way(augment=True),
     "dense, taught": Way(teacher=1.0),
     "balanced, calibrated start, taught": Way(

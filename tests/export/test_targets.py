@@ -14,6 +14,7 @@ from espalier.export.verify import TOLERANCE
 from espalier.networks.load import load
 from espalier.networks.network import Network
 from espalier.plan import PrunePlan
+from espalier.sparsity import choose, keep_, weights
 from espalier.surgery import apply_
 from tests import zoo
 
@@ -101,6 +102,20 @@ def test_pth_is_read_by_name_alone(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="--half"):
         target("pth").write(network, tmp_path / "b.pth", Request(half=True))
     assert not (tmp_path / "b.pth").exists()
+
+
+def test_native_files_of_sparse_networks_in_16_bits_keep_their_zeros(tmp_path: Path) -> None:
+    network = zoo.network(zoo.find("edsr"))
+    keep_(network, choose({n: w.detach().abs() for n, w in weights(network).items()}, 0.9))
+    whole, half = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    check("native", network, whole)
+    check("native", network, half, Request(half=True))
+    again = load(half)
+    assert all(torch.equal(mask, again.masks[name]) for name, mask in network.masks.items())
+    values = sum(int(mask.sum()) for mask in network.masks.values())
+    assert whole.stat().st_size - half.stat().st_size > 2 * values
+    with pytest.raises(NetworkError, match="--fixed"):
+        target("native").write(network, whole, Request((8, 8)))
 
 
 def test_another_network_does_not_pass(tmp_path: Path) -> None:

@@ -53,6 +53,21 @@ def test_recovery_keeps_the_masks_and_the_run_tells_what_they_save(
     assert (out / "network.safetensors").stat().st_size < 0.5 * 4 * rows["dense"]["nonzero"]
 
 
+@pytest.mark.parametrize("given", [{"scratch": "true"}, {"rewind": "0.5", "start": "calibrated"}])
+def test_a_search_by_one_command(given: dict[str, str], photos: Path, tmp_path: Path) -> None:
+    dense = tmp_path / "dense.safetensors"
+    save(load(TINY), dense)
+    changed = {"method": "dynamic", "options": {"steps": "6", "lr": "1e-4"} | given}
+    compressed(photos, tmp_path / "run", str(dense), **changed)
+    network = load(tmp_path / "run" / "network.safetensors")
+    assert sparsity(network.masks) == pytest.approx(0.8, abs=1e-3)
+    assert exact(network)
+    if "scratch" in given:
+        old = load(dense).body.state_dict()
+        parts = [torch.isclose(network.body.get_parameter(n)[m], old[n][m]) for n, m in network.masks.items()]
+        assert torch.cat(parts).float().mean() < 0.05
+
+
 def test_an_interrupted_recovery_keeps_the_masks_exact(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

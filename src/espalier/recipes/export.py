@@ -35,7 +35,8 @@ def command(
         A checkpoint file, a constructor such as "edsr(scale=2, blocks=16)", or "package.module:factory".
     to
         onnx (onnxruntime, TensorRT, chaiNNer), openvino (Intel's processors), ncnn (Upscayl, phones),
-        pt2 (torch without this package), pth (a plain checkpoint).
+        pt2 (torch without this package), pth (a plain checkpoint), native (this package's own file, small where
+        weights are zero).
     out
         File to write; by default named after the network, here.
     scale

@@ -1,20 +1,24 @@
 """The dynamic methods as a job asks for them, and each rule's decision by hand."""
 
+import copy
+
 import pytest
 import torch
 from pydantic import ValidationError
 
 from espalier.allocation import Budget
 from espalier.errors import PlanError
-from espalier.methods import dynamic
+from espalier.methods import dynamic, obs
 from espalier.methods.dynamic.options import Options
 from espalier.methods.dynamic.rules import RULES, timing
-from espalier.methods.job import check_budget
+from espalier.methods.job import Phase, check_budget
 from espalier.methods.job import options as checked
 from espalier.methods.masking import View
+from espalier.methods.protocol import Method
+from espalier.networks.network import Network
 from espalier.sparsity import sparsity
 from tests import zoo
-from tests.methods.jobs import job
+from tests.methods.jobs import Trainer, job
 
 EDSR = zoo.find("edsr")
 
@@ -81,14 +85,15 @@ def test_a_job_gives_the_sparsity_asked_for(rule: str) -> None:
 
 
 def test_dense_sparse_dense_ends_dense() -> None:
-    asked = job("dynamic", EDSR, "sparsity=0.7", options={"steps": 4, "dense_steps": 3, "teacher": 0.5})
+    options = {"steps": 4, "dense_steps": 3, "dense_lr": 1e-4, "teacher": 0.5}
+    asked = job("dynamic", EDSR, "sparsity=0.7", options=options)
     made = dynamic.prune(asked)
     assert not made.masks
     assert all(weight.all() for name, weight in made.body.named_parameters() if weight.ndim == 4)
     phases = asked.train.phases  # type: ignore[attr-defined]
-    assert [(p.name, p.steps, dict(p.losses)) for p in phases] == [
-        ("search", 4, {"l1": 1.0, "teacher": 0.5}),
-        ("dense", 3, {"l1": 1.0, "teacher": 0.5}),
+    assert [(p.name, p.steps, p.lr, dict(p.losses)) for p in phases] == [
+        ("search", 4, None, {"l1": 1.0, "teacher": 0.5}),
+        ("dense", 3, 1e-4, {"l1": 1.0, "teacher": 0.5}),
     ]
 
 
@@ -102,6 +107,22 @@ def test_from_scratch_forgets_the_trained_weights_and_repeats() -> None:
     kept = first.masks["body.0.body.0.weight"]
     fresh = first.body.get_parameter("body.0.body.0.weight")
     assert torch.isclose(fresh[kept], start[kept]).float().mean() < 0.05
+
+
+def test_rewound_weights_begin_again_as_obs_refits_the_dense_ones() -> None:
+    begun: list[tuple[str, int, Network]] = []
+
+    def train(network: Network, phase: Phase, method: Method) -> None:
+        begun.append((phase.name, phase.steps, copy.deepcopy(network)))
+        Trainer(network)(network, phase, method)
+
+    asked = job("dynamic", EDSR, "sparsity=0.6", options={"steps": 9, "rewind": 1 / 3}, train=train)
+    made = dynamic.prune(asked)
+    assert [(name, steps) for name, steps, _ in begun] == [("search", 6), ("rewound", 3)]
+    assert sparsity(made.masks) == pytest.approx(0.6, abs=1e-3)
+    assert all(not made.body.get_parameter(n)[~mask].any() for n, mask in made.masks.items())
+    by_hand = obs.refitted(asked, made.masks)
+    assert all(torch.equal(a, b) for a, b in zip(begun[1][2].parameters(), by_hand.parameters()))
 
 
 def test_protected_layers_stay_dense() -> None:

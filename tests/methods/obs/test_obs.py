@@ -1,17 +1,19 @@
 """Optimal brain surgeon: against its definition, and better than size without training."""
 
+import dataclasses
 import itertools
 
 import pytest
 import torch
 
+from espalier.allocation import Budget
 from espalier.calibration.solve import Rows
 from espalier.errors import PlanError
 from espalier.methods import obs
 from espalier.methods.calibrated import difference
 from espalier.methods.calibrated.material import patches
 from espalier.methods.obs.elimination import eliminate
-from espalier.methods.obs.refitting import fit
+from espalier.methods.obs.refitting import factored, fit
 from espalier.sparsity import Pattern, apply_, choose, sparsity, weights
 from espalier.sparsity.pattern import holds
 from tests import zoo
@@ -85,6 +87,35 @@ def test_without_training_it_is_nearer_to_the_dense_network_than_size(name: str)
     apply_(plain, choose({n: w.detach().abs() for n, w in weights(plain).items()}, 0.6, "lamp"))
     held = patches(images(entry.scale), 7).held
     assert difference(made, asked.network, held) < 0.5 * difference(plain, asked.network, held)
+
+
+def test_moments_that_rounding_made_indefinite_are_damped_until_they_can_be_solved() -> None:
+    gram = torch.ones(6, 6, dtype=torch.float64) - 1e-3 * torch.eye(6, dtype=torch.float64)
+    factor = factored(gram, 1e-6)
+    assert torch.linalg.cholesky_ex(gram + 1e-6 * torch.eye(6)).info != 0
+    assert (factor @ factor.T - gram).abs().max() < 0.02
+    assert factored(gram[:0, :0], 1e-6).shape == (0, 0)
+
+
+def test_one_observation_serves_every_sparsity() -> None:
+    asked = job("obs", EDSR, "sparsity=0.4")
+    seen = obs.observe(asked)
+    again = dataclasses.replace(asked, budget=Budget.parse("sparsity=0.8"))
+    for wanted in (again, asked):
+        shared, alone = obs.pruned(wanted, seen), obs.prune(wanted)
+        assert all(torch.equal(a, b) for a, b in zip(shared.parameters(), alone.parameters()))
+
+
+def test_packing_the_inverses_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = mixed(600, 70).double()
+    rows = torch.randn(5, 70, generator=torch.Generator().manual_seed(2)).double()
+    moments = inputs.T @ inputs / len(inputs)
+    packed = eliminate(moments, rows)
+    monkeypatch.setattr("espalier.methods.obs.elimination.PACKED", 0.0)
+    assert torch.allclose(eliminate(moments, rows), packed, rtol=1e-9)
+    short = eliminate(moments, rows.float())
+    order = [costs.double().argsort().argsort() for costs in (packed, short)]
+    assert (order[0] - order[1]).abs().double().mean() < 0.5
 
 
 def test_patterns_and_contradictions() -> None:

@@ -22,6 +22,8 @@ class Options(BaseModel):
     """Share of the steps after which masks stay."""
     every: int | None = Field(default=None, ge=1)
     """Steps between two decisions; by default 1 for hard and shrink, 2 for balanced, 10 for the others."""
+    rewind: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps, the last ones, that begin again under the masks found: dense weights, refitted by obs."""
     lr: float | None = Field(default=None, gt=0)
     """Learning rate; by default the run's."""
     teacher: float = Field(default=0.0, ge=0)
@@ -30,6 +32,8 @@ class Options(BaseModel):
     """Begin with fresh weights instead of the trained ones."""
     dense_steps: int = Field(default=0, ge=0)
     """Train all weights again afterwards (dense-sparse-dense): the result is dense and the budget is not kept."""
+    dense_lr: float | None = Field(default=None, gt=0)
+    """Learning rate of these steps; by default that of the search."""
     decay: float | None = Field(default=None, gt=0, le=1)
     """What pruned weights are multiplied by each step; by default 0.95 for shrink, 1 for balanced."""
     band: float | None = Field(default=None, ge=0)
@@ -42,3 +46,13 @@ class Options(BaseModel):
     """Every layer keeps at least this share of the mean density (balanced)."""
     revival: float = Field(default=1.0, ge=0)
     """Size of the steps of pruned weights relative to kept ones in the same layer; 0: as they come (balanced)."""
+
+    @property
+    def rewound(self) -> int:
+        """Steps after rewinding."""
+        return min(round(self.rewind * self.steps), self.steps - 1)
+
+    @property
+    def searched(self) -> int:
+        """Steps of the search."""
+        return self.steps - self.rewound

@@ -19,10 +19,10 @@ SEEN = 0.95
 
 def timing(options: Options, sparsity: float) -> Timing:
     """The schedule that all rules share: a cubic rise, a search at the full sparsity, then fixed masks."""
-    until = max(1, round(options.until * options.steps))
+    until = max(1, round(options.until * options.searched))
     every = min(options.every or EVERY.get(options.rule, 10), until)
     until -= until % every
-    ramp = 0 if options.start == "calibrated" else min(round(options.ramp * options.steps), until)
+    ramp = 0 if options.start == "calibrated" else min(round(options.ramp * options.searched), until)
     fade = options.fade if options.rule == "surgery" else 0.0
     return Timing(Cubic(sparsity, ramp), until, every, fade)
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
@@ -10,7 +11,7 @@ from espalier.calibration import Record, record, refit, sensitivities
 from espalier.calibration.layers import is_layer
 from espalier.errors import PlanError
 from espalier.methods.calibrated import difference
-from espalier.methods.calibrated.material import patches
+from espalier.methods.calibrated.material import Material, patches
 from espalier.methods.job import Job
 from espalier.methods.masking import Masks
 from espalier.methods.obs.elimination import prices
@@ -20,6 +21,8 @@ from espalier.sparsity import Pattern, apply_, choose, keep_, weights
 
 BUDGETS = ("sparsity",)
 NEAR = 0.001
+FEW, DRAFT = 8, 4096
+"""Patches for gradients and for drafts, and positions of each layer at which a draft is fitted."""
 
 
 class Options(BaseModel):
@@ -34,6 +37,19 @@ class Options(BaseModel):
 OPTIONS = Options
 
 
+@dataclass(frozen=True)
+class Observed:
+    """What is known of a dense network; the same for every sparsity."""
+
+    material: Material
+    inputs: Tensor
+    """Of the network's body, for the drafted patches."""
+    records: Mapping[str, Record]
+    sizes: Masks
+    costs: Masks
+    """What the loss of each weight costs the image."""
+
+
 def prune(job: Job) -> Network:
     """Masks by what each weight's loss costs the image, weights refitted; of a few ways the best on held-out patches.
 
@@ -41,20 +57,49 @@ def prune(job: Job) -> Network:
         PlanError: no weight may be sparse, or a pattern that contradicts the budget.
         ImageError: there is no image to calibrate on.
     """
-    options: Options = job.options
+    return pruned(job, observe(job))
+
+
+def observe(job: Job) -> Observed:
+    """Run the dense network on patches and price its weights."""
     dense = job.network
     material = patches(job.images, job.seed, next(dense.parameters()).device)
-    inputs = dense.encode(material.fitted)
+    inputs = dense.encode(material.drafted)
     body, free = body_of(dense), weights(dense, job.protect)
     readers = {n.rpartition(".")[0] for n in free if is_layer(body.get_submodule(n.rpartition(".")[0]))}
     records = record(body, inputs, readers)
-    felt = sensitivities(body, inputs[:: max(1, len(inputs) // 8)])
+    felt = sensitivities(body, _some(inputs))
     sizes = {name: weight.detach().abs() for name, weight in free.items()}
-    costs = prices(body, sizes, records, felt)
-    tried = (
-        _refitted(job, masks, inputs, records, options.refit) for masks in _candidates(job, costs, sizes)
-    )
-    return min(tried, key=lambda network: difference(network, dense, material.held))
+    return Observed(material, inputs, records, sizes, prices(body, sizes, records, felt))
+
+
+def pruned(job: Job, seen: Observed) -> Network:
+    """The network at the budget's sparsity; the masks are compared by drafts on fewer patches."""
+    options: Options = job.options
+    candidates = _candidates(job, seen.costs, seen.sizes)
+    if options.refit:
+        inputs = _some(seen.inputs)
+        records = record(body_of(job.network), inputs, rows=DRAFT)
+    else:
+        inputs, records = seen.inputs, seen.records
+    drafts = (_refitted(job, masks, inputs, records, options.refit) for masks in candidates)
+    best = min(drafts, key=lambda network: difference(network, job.network, seen.material.held))
+    if not options.refit:
+        return best
+    whole = _refitted(job, best.masks, seen.inputs, seen.records, True)
+    return min(whole, best, key=lambda network: difference(network, job.network, seen.material.held))
+
+
+def refitted(job: Job, masks: Masks) -> Network:
+    """The dense network refitted under masks found elsewhere."""
+    material = patches(job.images, job.seed, next(job.network.parameters()).device)
+    inputs = job.network.encode(material.drafted)
+    return _refitted(job, masks, inputs, record(body_of(job.network), inputs), True)
+
+
+def _some(inputs: Tensor) -> Tensor:
+    """About eight of the patches."""
+    return inputs[:: max(1, len(inputs) // FEW)]
 
 
 def _candidates(job: Job, costs: Masks, sizes: Masks) -> list[Masks]:

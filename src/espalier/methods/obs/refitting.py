@@ -1,7 +1,7 @@
 """Least squares for layers under masks: each output is solved for with the inputs that it still reads."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -9,10 +9,11 @@ from torch import Tensor
 from espalier.calibration.layers import Layer, fill_, matrix
 from espalier.calibration.refit import Solve
 from espalier.calibration.solve import DAMPINGS, Rows, product
-from espalier.methods.obs.elimination import together
 
 ROUNDS = 2
 """More solutions where only the positive part of a layer's output matters."""
+PROBED = 8
+"""Outputs of a layer by which its damping is chosen."""
 
 
 def under(masks: Mapping[str, Tensor]) -> Solve:
@@ -49,15 +50,23 @@ def refit_(
 
 
 def fit(rows: Rows, start: Tensor, free: Tensor) -> Tensor:
-    """Weights (outputs, columns) with the least error, moved only where `free`; never worse than `start`."""
-    train, held = rows.split()
-    trials = {damping: start + _change(train, start, free, damping) for damping in DAMPINGS}
-    chosen = min(trials, key=lambda damping: held.error(trials[damping]))
-    if not held.error(trials[chosen]) < held.error(start):
+    """Weights (outputs, columns) near `start` with the least error, moved only where `free`; or `start` itself.
+
+    Damping is chosen by a few of the outputs on held-out rows; where none helps these, nothing is moved.
+    """
+    parts = rows.split()
+    grams = [product(part.inputs, part.inputs) for part in parts]
+    moments = [product(part.inputs, part.missing(start)).T for part in parts]
+    chosen = _damping(grams, moments, free)
+    if chosen is None:
         return start
-    weights, least = start, rows.error(start)
-    for _ in range(1 + ROUNDS * rows.rectified):
-        trial = weights + _change(rows, weights, free, chosen)
+    solve = _solver(grams[0] + grams[1], free, chosen)
+    weights = start + solve(moments[0] + moments[1])
+    if not rows.rectified:
+        return weights
+    least = rows.error(weights)
+    for _ in range(ROUNDS):
+        trial = weights + solve(product(rows.inputs, rows.missing(weights)).T)
         error = rows.error(trial)
         if error >= least:
             break
@@ -65,16 +74,40 @@ def fit(rows: Rows, start: Tensor, free: Tensor) -> Tensor:
     return weights
 
 
-def _change(rows: Rows, start: Tensor, free: Tensor, damping: float) -> Tensor:
-    gram, moments = product(rows.inputs, rows.inputs), product(rows.inputs, rows.missing(start)).T
+def _damping(grams: list[Tensor], moments: list[Tensor], free: Tensor) -> float | None:
+    """The damping with the least error on the held-out part; None where the weights as they are have less."""
+    probed = torch.arange(0, len(free), max(1, len(free) // PROBED), device=free.device)
+    fitted, held = (part[probed] for part in moments)
+    gains = {}
+    for damping in DAMPINGS:
+        change = _solver(grams[0], free[probed], damping)(fitted)
+        gains[damping] = float((change * (change @ grams[1] - 2 * held)).sum())
+    chosen = min(gains, key=gains.__getitem__)
+    return chosen if gains[chosen] < 0 else None
+
+
+def _solver(gram: Tensor, free: Tensor, damping: float) -> Callable[[Tensor], Tensor]:
+    """Solves gram x = right for each output, within its free columns; each output's factor is kept."""
     ridge = max(damping * float(gram.diagonal().mean()), 1e-30)
-    damped = gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    changes, chunk = [], together(len(gram))
-    for open_, right in zip(free.split(chunk), moments.split(chunk)):
-        own = damped * (open_[:, :, None] & open_[:, None, :]) + torch.diag_embed((~open_).double())
-        factors, _ = torch.linalg.cholesky_ex(own)
-        changes.append(torch.cholesky_solve((right * open_)[:, :, None], factors)[:, :, 0])
-    return torch.cat(changes)
+    places = [row.nonzero()[:, 0] for row in free]
+    factors = [factored(gram[place][:, place], ridge) for place in places]
+
+    def solve(right: Tensor) -> Tensor:
+        result = torch.zeros_like(right)
+        for row, place, factor, wanted in zip(result, places, factors, right):
+            row[place] = torch.cholesky_solve(wanted[place, None], factor)[:, 0]
+        return result
+
+    return solve
+
+
+def factored(gram: Tensor, ridge: float) -> Tensor:
+    """Cholesky's, with as much more damping as rounding asks for."""
+    while True:
+        factor, failed = torch.linalg.cholesky_ex(gram + torch.diag(gram.new_full((len(gram),), ridge)))
+        if not int(failed):
+            return factor
+        ridge *= 10
 
 
 def _mask_matrix(layer: Layer, mask: Tensor | None) -> Tensor:
