@@ -13,8 +13,10 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from structured_tables import write_tables
@@ -37,7 +39,21 @@ from espalier.training.device import pick
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "structured.json"
-METHODS = ("scratch", "l1", "srp", "assl", "gassl", "calibrated", "guided")
+METHODS = (
+    "scratch",
+    "l1",
+    "srp",
+    "assl",
+    "gassl",
+    "calibrated",
+    "calibrated-polished",
+    "guided",
+    "guided-polished",
+)
+SPENT = ("select", "steps", "polish")
+"""Options that are numbers of training steps."""
+POLISH = 0.2
+"""Share of the steps of a polished network that are polishing."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +73,19 @@ class Preset:
     sets: tuple[str, ...]
     ratios: tuple[float, ...]
     methods: tuple[str, ...] = METHODS
+    last_from: float = 0.0
+    """Share of channels from which the last of the sets is measured on, too."""
 
 
 SMALL = Preset(
     network=str(ROOT / "src/espalier/demo/edsr_x2.safetensors"), scale=2, steps=600, learning=0.5, batch=4, patch=24,
-    lr=5e-4, train=("T91",), sets=("Set5",), ratios=(0.7, 0.9, 0.5, 0.3),
+    lr=5e-4, train=("T91",), sets=("Set5", "Set14", "BSD100"), ratios=(0.7, 0.9, 0.5, 0.3, 0.1), last_from=0.5,
 )  # fmt: skip
 PRESETS = {
     "small": SMALL,
     "removal": replace(
         SMALL, network="weights/RNet-EDSRlike/rnet_x4.pth", scale=4, steps=150, learning=1.0, batch=4,
-        patch=16, ratios=(0.5,), methods=("assl", "gassl"),
+        patch=16, sets=("Set5",), ratios=(0.5,), methods=("assl", "gassl"),
     ),
     "full": Preset(
         network="runs/edsr_baseline_x2/network.safetensors", scale=2, steps=100_000, learning=0.5, batch=16, patch=48,
@@ -90,7 +108,7 @@ class Bench:
     def job(self, way: str, ratio: float, seed: int, fitting: Fitting) -> Job:
         channels, cost = trace(self.dense), count(self.dense)
         model = channels.cost.at_size({layer.name: layer.macs for layer in cost.layers})
-        folder = way if way in ("srp", "assl", "gassl", "calibrated", "guided") else "magnitude"
+        folder = "magnitude" if way in ("l1", "scratch") else way.removesuffix("-polished")
         plain = Job(
             self.dense, channels, model, Budget("ratio", ratio), "l1", "uniform", 1, (), self.images, seed,
             train=fitting, score=fitting.score,
@@ -98,18 +116,26 @@ class Bench:
         macs = count(by_size(plain)).macs
         return replace(
             plain, budget=Budget("macs", float(macs)),
-            allocation=default_allocation(folder) if folder == way else "uniform",
+            allocation=default_allocation(folder) if folder != "magnitude" else "uniform",
             options=options(folder, self.told(way)),
         )  # fmt: skip
 
-    def told(self, way: str) -> dict[str, int]:
+    def sets_at(self, ratio: float) -> dict[str, PackedImages]:
+        """Where a network that lost this share of its channels is measured; large networks take long."""
+        shown = len(self.sets) - (ratio < self.preset.last_from)
+        return dict(itertools.islice(self.sets.items(), shown))
+
+    def told(self, way: str) -> dict[str, Any]:
         """Options: how the learning steps are spent."""
         steps = round(self.preset.steps * self.preset.learning)
         return {
             "srp": {"steps": steps},
             "assl": {"steps": steps},
-            "gassl": {"select": steps // 3, "steps": steps - steps // 3},
+            "gassl": {"select": steps // 3, "steps": steps},
+            "calibrated": {"polish": 0},
+            "calibrated-polished": {"polish": round(self.preset.steps * POLISH)},
             "guided": {"steps": steps // 3},
+            "guided-polished": {"steps": steps // 3, "optimizer": "soap", "polish": steps // 5},
         }.get(way, {})
 
 
@@ -130,38 +156,45 @@ def untrained(network: Network, seed: int) -> Network:
 
 
 def cell(bench: Bench, way: str, ratio: float, seed: int) -> dict:
-    preset, start, clock = bench.preset, time.perf_counter(), time.process_time()
+    preset, clock = bench.preset, time.process_time()
     run = Path(tempfile.mkdtemp())
-    first = next(iter(bench.sets.values()))
     fitting = Fitting(
-        images=bench.images, test=first, dense=bench.dense, run=run, batch=preset.batch, patch=preset.patch,
-        lr=preset.lr, seed=seed, resume=False,
+        images=bench.images, test=next(iter(bench.sets.values())), dense=bench.dense, run=run,
+        batch=preset.batch, patch=preset.patch, lr=preset.lr, seed=seed, resume=False,
     )  # fmt: skip
     job = bench.job(way, ratio, seed, fitting)
-    learned = sum(steps for name, steps in bench.told(way).items() if name in ("steps", "select"))
+    learned = sum(value for name, value in bench.told(way).items() if name in SPENT)
     if way in ("l1", "scratch"):
         network = by_size(job)
         network = untrained(network, seed) if way == "scratch" else network
     else:
-        network = method(way)(job)
-    before = measured(network, bench)
+        network = method(way.removesuffix("-polished"))(job)
+    first = dict(itertools.islice(bench.sets.items(), 1))
+    before = measured(network, first)
     tuned = copy.deepcopy(network)
     if preset.steps > learned:
         phase = Phase("recovery", preset.steps - learned, schedule="cosine")
         fitting.fit(tuned, phase, Idle(), run / "recovery")
     shutil.rmtree(run)
     notes = network.plans[-1].notes if network.plans else {}
-    cost, dense = count(tuned), count(bench.dense)
+    spent, cost, dense = round(time.process_time() - clock), count(tuned), count(bench.dense)
     return {
         "preset": bench.name, "method": way, "ratio": ratio, "seed": seed, "steps": preset.steps, "learned": learned,
         "macs": cost.macs / dense.macs, "params": cost.params / dense.params, "removal": notes,
-        "pruned": before, "psnr": measured(tuned, bench), "dense": measured(bench.dense, bench),
-        "seconds": round(time.perf_counter() - start), "processor": round(time.process_time() - clock),
+        "pruned": before, "psnr": measured(tuned, bench.sets_at(ratio)), "processor": spent,
     }  # fmt: skip
 
 
-def measured(network: Network, bench: Bench) -> dict[str, float]:
-    return {name: training.psnr_on(images)(network.eval())["psnr"] for name, images in bench.sets.items()}
+def measured(network: Network, sets: Mapping[str, PackedImages]) -> dict[str, float]:
+    return {name: training.psnr_on(images)(network.eval())["psnr"] for name, images in sets.items()}
+
+
+def baseline(bench: Bench) -> dict:
+    """The dense network, as a row."""
+    return {
+        "preset": bench.name, "method": "dense", "ratio": 0.0, "seed": 0, "steps": 0, "learned": 0, "macs": 1.0,
+        "params": 1.0, "removal": {}, "psnr": measured(bench.dense, bench.sets),
+    }  # fmt: skip
 
 
 def prepared(name: str, data: Path, device: str | None) -> Bench:
@@ -176,6 +209,12 @@ def prepared(name: str, data: Path, device: str | None) -> Bench:
 
 def rows() -> list[dict]:
     return json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
+
+
+def keep(row: dict) -> None:
+    shown = ("method", "ratio", "seed", "macs", "pruned", "psnr", "processor")
+    print(json.dumps({name: row[name] for name in shown if name in row}), flush=True)
+    write_text(RESULTS, json.dumps({"environment": environment(), "rows": [*rows(), row]}, indent=1) + "\n")
 
 
 def main() -> None:
@@ -196,22 +235,13 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     bench = prepared(given.preset, given.data, given.device)
-    done = {(r["preset"], r["method"], r["ratio"], r["seed"]) for r in rows()}
+    done = {(r["method"], r["ratio"], r["seed"]) for r in rows() if r["preset"] == given.preset}
+    if ("dense", 0.0, 0) not in done:
+        keep(baseline(bench))
     ways, ratios = given.methods or bench.preset.methods, given.ratios or bench.preset.ratios
-    wanted = [
-        c
-        for c in itertools.product(given.seeds, ratios, ways)
-        if (given.preset, c[2], c[1], c[0]) not in done
-    ]
-    for seed, ratio, way in wanted[: given.cells]:
-        row = cell(bench, way, ratio, seed)
-        print(
-            json.dumps({k: row[k] for k in ("method", "ratio", "seed", "macs", "pruned", "psnr", "seconds")}),
-            flush=True,
-        )
-        write_text(
-            RESULTS, json.dumps({"environment": environment(), "rows": [*rows(), row]}, indent=1) + "\n"
-        )
+    wanted = itertools.product(given.seeds, ratios, ways)
+    for seed, ratio, way in [c for c in wanted if (c[2], c[1], c[0]) not in done][: given.cells]:
+        keep(cell(bench, way, ratio, seed))
 
 
 if __name__ == "__main__":

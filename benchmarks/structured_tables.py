@@ -2,109 +2,74 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
+from typing import Any
+
+from structured_text import ANALYSIS, SPREAD, TEXT
 
 from espalier.files import write_text
 
 PAGE = Path(__file__).parent.parent / "docs" / "structured.md"
 NAMES = {
     "scratch": "the same widths from scratch", "l1": "L1 norm (`magnitude`)", "srp": "`srp`", "assl": "`assl`",
-    "gassl": "`gassl`", "calibrated": "`calibrated`", "guided": "`guided` (ours)",
+    "gassl": "`gassl`", "calibrated": "`calibrated` (ours)", "calibrated-polished": "`calibrated`, polished (ours)",
+    "guided": "`guided` (ours)", "guided-polished": "`guided`, polished (ours)",
 }  # fmt: skip
-TRIAL = "small, half between rounds"
-NETWORKS = {"small": "EDSR x2", "removal": "RNet x4", TRIAL: "EDSR x2", "full": "EDSR-baseline x2"}
-TEXT = """\
-# Structured methods at equal cost
-
-{cells} cells of `benchmarks/structured.py`, the small preset: the bundled EDSR x2 (8 blocks, 48 channels),
-trained further on T91 and measured on Set5 (Y, border 2). Every cell has {steps} training steps in all (batch 4,
-patches of 24, Adam, 5e-4): methods that learn spend {learned} of them with their penalty or between their rounds
-and the rest on recovery, the others spend all on recovery. Recovery is L1 on the images for all, with a cosine
-schedule. `calibrated` and `guided` also run the dense network over patches, and `guided` has it as a teacher in
-its rounds. The budget of a column is the MACs of the network whose every layer lost that share of its channels.
-{seeds} Written by `python benchmarks/structured.py small --tables`; espalier {environment[espalier]}, torch
-{environment[torch]}, one thread of a machine shared with others, so no times are given.
-
-## PSNR on Set5 after {steps} steps, dB
-
-The dense network gives {dense:.2f} dB, bicubic 33.67 dB.
-
-{psnr}
-
-## The same before recovery
-
-What the method itself leaves; for those that learn, after their {learned} steps.
-
-{pruned}
-
-## Removal
-
-PSNR on the first three images of Set5, just before and just after the channels that were pressed to nothing are
-cut away, without recovery.
-
-{removal}
-
-{analysis}
-"""
-
-
-ANALYSIS = """\
-The three tables are of hundreds of steps, where the published ones are of hundreds of thousands; they tell how fast
-each method gives a usable network, not where it ends. The full preset (EDSR-baseline x2, 100,000 steps a cell,
-Set5, Set14, BSD100) needs a GPU and has not been run.
-
-- **The published order holds in part**: ASSL is above L1, and L1 above scratch, at 0.5 and 0.7. ASSL leads L1 by far
-  more than published at 0.7 and 0.9 (0.12 and 0.36 dB there), because L1 has to mend in a few hundred steps what a
-  growing penalty never breaks; at 0.9 L1 is even below scratch. At 0.3 recovery mends all, and L1 is as good.
-- **SRP is level with ASSL or above it here.** A tenth of ASSL's learning steps go into an alignment for which its
-  scales move too slowly in so few steps; whether that is all of it was not tried.
-- **GASSL falls behind ASSL when little is left.** It ranks the scales of all layers as they are, and a residual trunk
-  loses as many channels as its layers do on average: at 0.9 the trunk is left with 2 of 48 channels, where equal
-  shares leave 4. A third of its learning steps are also spent on the selection, in which the published method has
-  10,000. Shares by calibrated damage see what the trunk is worth.
-- **`calibrated` is ahead at every share**, by far where much goes: at 0.9 it is above every learning method before its
-  own recovery has begun, at 0.3 and 0.7 level with them. Damage is measured in the image, linear groups are turned so
-  that few channels carry them, and what remains is solved by least squares instead of being found by Adam.
-- **`guided` gains nothing over `calibrated` at equal steps.** It is `calibrated` in two rounds with 100 of the steps
-  between them. At 0.9 it is 0.11 dB ahead before recovery and level after it; at 0.7 it is behind by 0.04 and
-  0.06 dB. With 300 steps between the rounds it gave {half:.2f} dB at 0.7. What learning between two cuts gains, steps
-  that recovery lacks cost; one seed cannot tell differences as small as these.
-- **Removal costs next to nothing** once the network has settled, on RNet x4 too: the published promise holds for a
-  short schedule. The largest losses are at 0.9 (SRP 0.37 dB, ASSL 0.08 dB), where the few channels that are left still
-  lean on what is going. RNet lost much quality on the way: 150 steps, none of recovery, do not mend a network of
-  which a quarter of the MACs is left.
-- **How the table came about.** The short schedule was changed once after a first run had been looked at, on Set5
-  too: weights shrink by e^-5 instead of e^-7, and no gradient moves them at the ceiling. Before, at 0.7 and 0.9: ASSL
-  35.84 and 32.14, SRP 36.21 and 31.78, GASSL 35.09 and 25.74 dB. The cells were run while the library was changing.
-"""
+NETWORKS = {"small": "EDSR x2", "removal": "RNet x4", "full": "EDSR-baseline x2"}
+SELECTIONS = {
+    "small, 100 steps of selection at 5e-3": "100 steps at 5e-3 (travel 0.5), 200 of pressing, 300 of recovery",
+    "small, 50 steps of selection at 4e-2": "50 steps at 4e-2 (travel 2), 250 of pressing, 300 of recovery",
+    "small, 100 steps of selection at 2e-2": "100 steps at 2e-2 (travel 2), 200 of pressing, 300 of recovery",
+    "small": "100 steps at 2e-2 (travel 2), 300 of pressing, 200 of recovery: as above",
+}
+"""Presets under which GASSL's selection was tried, and what to call them."""
+GUIDED = "small, 60 steps between rounds, 120 of polishing"
+LEADS = (
+    ("l1", "scratch"), ("assl", "l1"), ("gassl", "assl"), ("calibrated", "gassl"),
+    ("calibrated-polished", "gassl"), ("guided-polished", "gassl"), ("guided-polished", "calibrated-polished"),
+)  # fmt: skip
+"""Pairs of methods, the one that is expected to be better first."""
+PUBLISHED = {
+    ("l1", "scratch"): {0.1: 0.06, 0.3: 0.00, 0.5: -0.02, 0.7: 0.02, 0.9: 0.13},
+    ("assl", "l1"): {0.1: 0.03, 0.3: 0.10, 0.5: 0.09, 0.7: 0.12, 0.9: 0.36},
+}
+"""On Set5, ratio -> dB: Zhang et al., NeurIPS 2021, table 1."""
+Row = Mapping[str, Any]
+Cells = Mapping[tuple[str, float], Sequence[float]]
 
 
 def write_tables(results: Path, page_at: Path = PAGE) -> None:
     """Read the JSON, write the page."""
     found = json.loads(results.read_text(encoding="utf-8"))
-    small = [row for row in found["rows"] if row["preset"] == "small"]
-    seeds = len({row["seed"] for row in small})
+    small = [row for row in found["rows"] if row["preset"] == "small" and row["method"] != "dense"]
+    dense = next(r["psnr"] for r in found["rows"] if r["preset"] == "small" and r["method"] == "dense")
+    first = [row for row in small if row["seed"] == 0]
     page = TEXT.format(
-        cells=len(small), steps=small[0]["steps"], learned=max(row["learned"] for row in small),
-        seeds="One seed." if seeds == 1 else f"Means of {seeds} seeds.", environment=found["environment"],
-        dense=small[0]["dense"]["Set5"], psnr=by_ratio(small, "psnr"), pruned=by_ratio(small, "pruned"),
-        removal=removal(found["rows"]), analysis=ANALYSIS.format(half=half(found["rows"])),
+        cells=len(small), steps=small[0]["steps"], learned=max(r["learned"] for r in small if r["method"] == "assl"),
+        environment=found["environment"], seeds=len({row["seed"] for row in small}),
+        dense=", ".join(f"{value:.2f} on {name}" for name, value in dense.items()),
+        psnr="\n\n".join(f"### {name}\n\n{by_ratio(first, 'psnr', name)}" for name in dense),
+        spread=by_seed(small), leads=leads(small), pruned=by_ratio(first, "pruned", "Set5"),
+        selection=selections(found["rows"]), removal=removal(found["rows"]),
+        analysis=ANALYSIS.format(guided=trial(found["rows"])),
     )  # fmt: skip
     write_text(page_at, page.rstrip() + "\n")
 
 
-def half(rows: list[dict]) -> float:
-    """The trial of `guided` with half of the steps between its rounds; not a number where there is none."""
-    return mean([r["psnr"]["Set5"] for r in rows if r["preset"] == TRIAL] or [float("nan")])
-
-
-def by_ratio(rows: list[dict], key: str) -> str:
-    """Methods down, shares of channels across; the best of each column is bold."""
+def cells_of(rows: Iterable[Row], key: str, images: str) -> Cells:
+    """Method and share -> one number for each seed."""
     cells: dict[tuple[str, float], list[float]] = defaultdict(list)
     for row in rows:
-        cells[row["method"], row["ratio"]].append(row[key]["Set5"])
+        if images in row[key]:
+            cells[row["method"], row["ratio"]].append(row[key][images])
+    return cells
+
+
+def by_ratio(rows: Sequence[Row], key: str, images: str) -> str:
+    """Methods down, shares of channels across; the best of each column is bold."""
+    cells = cells_of(rows, key, images)
     ratios = sorted({ratio for _, ratio in cells})
     best = {r: max(mean(v) for (_, at), v in cells.items() if at == r) for r in ratios}
 
@@ -114,36 +79,75 @@ def by_ratio(rows: list[dict], key: str) -> str:
         value = mean(cells[name, ratio])
         return f"**{value:.2f}**" if value == best[ratio] else f"{value:.2f}"
 
-    macs = {r: mean(row["macs"] for row in rows if row["ratio"] == r) for r in ratios}
+    macs = {r: max(row["macs"] for row in rows if row["ratio"] == r) for r in ratios}
     head = ["", *(f"{r:.0%} of channels gone ({macs[r]:.0%} of the MACs left)" for r in ratios)]
     present = [name for name in NAMES if any((name, r) in cells for r in ratios)]
     return markdown(head, [[NAMES[name], *(shown(name, r) for r in ratios)] for name in present])
 
 
-def removal(rows: list[dict]) -> str:
-    """One line for each cell whose method pressed channels to nothing."""
+def by_seed(rows: Sequence[Row]) -> str:
+    """A section with mean, lowest and highest of all that have several seeds; nothing where none has."""
+    cells = {key: values for key, values in cells_of(rows, "psnr", "Set5").items() if len(values) > 1}
+    ratios = sorted({ratio for _, ratio in cells})
+
+    def shown(values: Sequence[float]) -> str:
+        return f"{mean(values):.2f} ({min(values):.2f} to {max(values):.2f}; {len(values)})" if values else ""
+
+    present = [name for name in NAMES if any((name, r) in cells for r in ratios)]
+    lines = [[NAMES[name], *(shown(cells.get((name, r), ())) for r in ratios)] for name in present]
+    return (
+        SPREAD.format(table=markdown(["", *(f"{r:.0%} of channels gone" for r in ratios)], lines))
+        if lines
+        else ""
+    )
+
+
+def leads(rows: Sequence[Row]) -> str:
+    """How far one method is above another on Set5, by the means over seeds that both have, and as published."""
+    at = {(r["method"], r["ratio"], r["seed"]): r["psnr"]["Set5"] for r in rows}
+    ratios = sorted({row["ratio"] for row in rows})
+
+    def shown(better: str, other: str, ratio: float) -> str:
+        both = [s for m, r, s in at if m == better and r == ratio and (other, ratio, s) in at]
+        if not both:
+            return ""
+        lead = mean(at[better, ratio, s] - at[other, ratio, s] for s in both)
+        known = PUBLISHED.get((better, other), {}).get(ratio)
+        return f"{lead:+.2f}" + (f" ({known:+.2f})" if known is not None else "")
+
+    lines = [[f"{NAMES[a]} over {NAMES[b]}", *(shown(a, b, r) for r in ratios)] for a, b in LEADS]
+    return markdown(["dB (as published)", *(f"{r:.0%}" for r in ratios)], [n for n in lines if any(n[1:])])
+
+
+def selections(rows: Sequence[Row]) -> str:
+    """GASSL under different selections, seed 0, beside ASSL."""
+    kinds = {name: [r for r in rows if r["preset"] == name and r["seed"] == 0] for name in SELECTIONS}
+    found = {name: cells_of(kinds[name], "psnr", "Set5") for name in kinds}
+    ratios = sorted({r for cells in found.values() for m, r in cells if m == "gassl"})
+
+    def line(name: str, method: str) -> list[str]:
+        cells = found[name]
+        return [f"{mean(cells[method, r]):.2f}" if (method, r) in cells else "" for r in ratios]
+
+    lines = [[SELECTIONS[name], *line(name, "gassl")] for name in SELECTIONS]
+    return markdown(["", *(f"{r:.0%}" for r in ratios)], [*lines, ["`assl`", *line("small", "assl")]])
+
+
+def trial(rows: Sequence[Row]) -> str:
+    """`guided` with less learning and more polishing, on Set5."""
+    return ", ".join(f"{r['psnr']['Set5']:.2f}" for r in rows if r["preset"] == GUIDED)
+
+
+def removal(rows: Sequence[Row]) -> str:
+    """One line for each cell whose method pressed channels to nothing, seed 0."""
     lines = []
     for row in rows:
         notes = row["removal"]
-        if "psnr before removal" in notes:
+        if row["preset"] in NETWORKS and row["seed"] == 0 and "psnr before removal" in notes:
             before, after = notes["psnr before removal"], notes["psnr after removal"]
-            network = {
-                "small": "EDSR x2",
-                "removal": "RNet x4",
-                TRIAL: "EDSR x2",
-                "full": "EDSR-baseline x2",
-            }[row["preset"]]
             share = [f"{row['ratio']:.0%}", f"{row['macs']:.0%}", str(row["learned"])]
-            lines.append(
-                [
-                    network,
-                    NAMES[row["method"]],
-                    *share,
-                    f"{before:.3f}",
-                    f"{after:.3f}",
-                    f"{after - before:+.3f}",
-                ]
-            )
+            change = [f"{before:.3f}", f"{after:.3f}", f"{after - before:+.3f}"]
+            lines.append([NETWORKS[row["preset"]], NAMES[row["method"]], *share, *change])
     head = ["network", "method", "channels gone", "MACs left", "steps", "before, dB", "after, dB", "change"]
     return markdown(head, sorted(lines))
 

@@ -25,6 +25,7 @@ NAMES = {
     "calibrated": "`calibrated` (ours)",
     "calibrated-polished": "`calibrated`, polished (ours)",
     "guided": "`guided` (ours)",
+    "guided-polished": "`guided` by SOAP, polished (ours)",
 }
 BASELINES = ("bicubic", "dense")
 TEXT = """\
@@ -40,7 +41,8 @@ with them; its schedule is.
 {networks}
 - **Cells**: {steps} training steps in all for every row, L1, Adam, {lr:g}, the same batches' size. Half of them learn
   sparsity where the method does; `stepwise` halves each round between sparsity and tuning, the last tuning is the
-  recovery; `guided` takes a sixth between its two rounds; all other steps are recovery with a cosine.
+  recovery; `guided` takes a sixth between its two rounds; polishing is 120 steps of `calibrated` and 60 of `guided`,
+  each of which sees eight times as many pixels; all other steps are recovery with a cosine.
 - **Cost**: the thesis' rows lose the same share of every group of channels; ours get the same MACs and spread them
   themselves. MACs are of a 964 x 540 input, as the thesis counts.
 - **Quality**: PSNR [dB] and SSIM on Y, border {scale}, by the mean of eight flips and turns as the thesis tests;

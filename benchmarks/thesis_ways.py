@@ -45,6 +45,7 @@ WAYS = {
     "greg": Way("greg", {"steps": 0.5}),
     "stepwise-4": stepwise(4, "group_sparse"),
     "guided": Way("guided", {"steps": 1 / 6}, {"rounds": 2}),
+    "guided-polished": Way("guided", {"steps": 1 / 6, "polish": 0.2}, {"rounds": 2, "optimizer": "soap"}),
     "group_sparse": Way("group_sparse", {"steps": 0.5}),
     "stepwise-8": stepwise(8, "group_sparse"),
     "stepwise-4-growing": stepwise(4, "growing"),

@@ -18,15 +18,14 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     import structured
 
     yield structured
-    for name in ("structured", "structured_tables"):
+    for name in ("structured", "structured_tables", "structured_text"):
         sys.modules.pop(name, None)
 
 
 def row(method: str, ratio: float, psnr: float, seed: int = 0, **removal: float) -> dict[str, Any]:
     return {
         "preset": "small", "method": method, "ratio": ratio, "seed": seed, "steps": 10, "learned": 5, "macs": 0.25,
-        "params": 0.3, "removal": removal, "pruned": {"Set5": psnr - 1}, "psnr": {"Set5": psnr},
-        "dense": {"Set5": 37.4},
+        "params": 0.3, "removal": removal, "pruned": {"Set5": psnr - 1}, "psnr": {"Set5": psnr, "Set14": psnr - 2},
     }  # fmt: skip
 
 
@@ -35,25 +34,42 @@ def test_the_page_has_means_over_seeds_the_best_in_bold_and_removal(
 ) -> None:
     notes = {"psnr before removal": 30.0, "psnr after removal": 29.99}
     rows = [
+        row("dense", 0.0, 37.4),
         row("l1", 0.5, 35.0),
         row("l1", 0.5, 36.0, seed=1),
         row("assl", 0.5, 36.25, **notes),
+        row("assl", 0.5, 36.5, seed=1, **notes),
         row("l1", 0.9, 31.0),
     ]
     environment = {"espalier": "0", "torch": "2", "device": "CPU"}
     (tmp_path / "rows.json").write_text(json.dumps({"environment": environment, "rows": rows}))
     bench.write_tables(tmp_path / "rows.json", tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
-    assert "| L1 norm (`magnitude`) | 35.50 | **31.00** |" in page
+    assert "The dense network has 37.40 on Set5, 35.40 on Set14" in page
+    assert "| L1 norm (`magnitude`) | 35.00 | **31.00** |" in page
+    assert "| L1 norm (`magnitude`) | 33.00 | **29.00** |" in page
     assert "| `assl` | **36.25** |  |" in page
-    assert "| EDSR x2 | `assl` | 50% | 25% | 5 | 30.000 | 29.990 | -0.010 |" in page
-    assert "Means of 2 seeds." in page
+    assert "| `assl` | 36.38 (36.25 to 36.50; 2) |" in page
+    assert "| `assl` over L1 norm (`magnitude`) | +0.88 (+0.09) |  |" in page
+    assert page.count("| EDSR x2 | `assl` | 50% | 25% | 5 | 30.000 | 29.990 | -0.010 |") == 1
+
+
+def test_the_largest_set_is_left_out_where_little_was_cut(bench: ModuleType) -> None:
+    made = bench.Bench("small", bench.SMALL, None, None, dict.fromkeys(bench.SMALL.sets))
+    assert list(made.sets_at(0.3)) == ["Set5", "Set14"]
+    assert list(made.sets_at(0.5)) == ["Set5", "Set14", "BSD100"]
 
 
 @pytest.mark.parametrize("way", ["srp", "assl", "gassl"])
-def test_methods_that_learn_share_the_same_steps(bench: ModuleType, way: str) -> None:
+def test_methods_that_learn_press_for_the_same_steps(bench: ModuleType, way: str) -> None:
     made = bench.Bench("small", bench.SMALL, None, None, {})
-    assert sum(made.told(way).values()) == bench.SMALL.steps // 2
+    assert made.told(way)["steps"] == bench.SMALL.steps // 2
+
+
+@pytest.mark.parametrize("way", ["gassl", "calibrated-polished", "guided", "guided-polished"])
+def test_what_a_method_spends_is_less_than_all(bench: ModuleType, way: str) -> None:
+    told = bench.Bench("small", bench.SMALL, None, None, {}).told(way)
+    assert 0 < sum(told.get(name, 0) for name in bench.SPENT) < bench.SMALL.steps
 
 
 def test_a_network_from_scratch_has_the_widths_and_none_of_the_weights(bench: ModuleType) -> None:

@@ -7,6 +7,7 @@ import torch
 
 from espalier.costs import count
 from espalier.methods import job as jobs
+from espalier.methods.calibrated import material
 from tests import zoo
 from tests.methods.jobs import job
 
@@ -17,12 +18,20 @@ METHODS: dict[str, dict[str, Any]] = {
     "greg": {"steps": 3},
     "group_sparse": {"steps": 2},
     "stepwise": {"rounds": 2, "steps": 1, "learn": "growing", "learn_steps": 1},
+    "guided": {"rounds": 2, "steps": 1},
 }
 """Method -> options."""
 FAST = ("edsr", "srresnet", "bsrn", "SwinIR")
 """Residual trunk and pixel shuffle; BatchNorm and PReLU; depthwise; attention, LayerNorm and MLP."""
 UNTRAINABLE = ("SeemoRe", "IPT")
 """The code of one fails in training mode with few experts; the other takes images of one size alone."""
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few and small patches for calibration."""
+    for name, value in (("PATCHES", 8), ("DRAFTED", 8), ("HELD", 4), ("SIZE", 16)):
+        monkeypatch.setattr(material, name, value)
 
 
 def entries() -> list[Any]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from espalier.networks import own
+from espalier.networks.architectures.imdn import ContrastAttention
 from espalier.networks.load import from_constructor, load
 from espalier.networks.network import Network
 from tests.networks.zoo import TINY
@@ -112,3 +113,12 @@ def test_scales_of_the_shuffling_upsamplers(name: str, scale: int) -> None:
     assert found[1].arguments["scale"] == scale
     with torch.no_grad():
         assert network(torch.rand(1, 3, 9, 8)).shape == (1, 3, 9 * scale, 8 * scale)
+
+
+def test_a_channel_of_nothing_has_a_gradient_in_contrast_attention() -> None:
+    x = torch.rand(1, 16, 4, 4)
+    x[:, 3] = 0
+    x.requires_grad_()
+    ContrastAttention(16)(x).square().sum().backward()
+    assert x.grad is not None
+    assert bool(x.grad.isfinite().all())

@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 import yaml
 
-from espalier import channels
+from espalier import channels, cli
+from espalier.allocation import Budget
 from espalier.costs import count
+from espalier.methods import gassl
+from espalier.methods.gassl.hair import responses, selecting
+from espalier.methods.job import Job, cut
+from espalier.methods.widths import going_counts
 from espalier.networks.load import load
 from espalier.networks.network import Network
+from espalier.plan import PrunePlan
 from espalier.recipes.compress import CompressSettings, _request
 from espalier.recipes.config import TrainConfig
+from tests.methods.jobs import Trainer, images
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SIZES = {2: (360, 640), 3: (240, 426), 4: (180, 320)}
@@ -80,3 +87,63 @@ def test_the_training_of_the_wide_network() -> None:
     given = yaml.safe_load((CONFIGS / "ledsr.yaml").read_text(encoding="utf-8"))
     assert load(given["network"]).scale == 2
     TrainConfig.model_validate({k: v for k, v in given.items() if k not in ("network", "data", "hold_out")})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scale", "macs", "params"), [(2, 154.05, 671_222), (3, 70.23, 689_395), (4, 39.77, 692_936)]
+)
+def test_gassl_cuts_the_wide_network_to_its_published_size(scale: int, macs: float, params: int) -> None:
+    """A few steps on an untrained network: its widths are not those of a trained one, its size is."""
+    wide = ledsr(scale, 256)
+    trained = {layer.name: layer.macs for layer in count(wide, SIZES[scale]).layers}
+    found = channels.analyse(wide.body, wide.encode(channels.sample_inputs(3, 8, 8)))
+    asked = Job(
+        wide, found, found.cost.at_size(trained), Budget.parse(f"macs={macs}G"), "l2", gassl.ALLOCATION, 1, (),
+        images(scale), 0, gassl.OPTIONS(select=6, steps=2), Trainer(wide, batch=1, patch=8),
+    )  # fmt: skip
+    counts = going_counts(asked, responses(asked, selecting("short", 6), 5e-2))
+    left = {name: found.group(name).channels - going for name, going in counts.items()}
+    pruned = cut(wide, found.plan({name: list(range(n)) for name, n in left.items()}))
+    cost = count(pruned, SIZES[scale])
+    assert 0.995 * macs < cost.macs / 1e9 <= macs
+    assert cost.params == pytest.approx(params, rel=5e-3)
+    assert len(set(left.values())) > 8  # layers differ
+
+
+SMALLER = {
+    "ledsr": "edsr(scale={scale}, blocks=3, channels=12, upsampler='light')",
+    "swinir": "spandrel.SwinIR(upscale={scale}, embed_dim=12, depths=[2], num_heads=[2], window_size=4, "
+    "mlp_ratio=2, img_size=16, upsampler='pixelshuffledirect')",
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[] if "x2" in path.stem else [pytest.mark.slow])
+        for path in sorted(CONFIGS.glob("*gassl*.yaml"))
+    ],
+)
+def test_recipes_run_in_small(path: Path, photos: Path, tmp_path: Path) -> None:
+    """As written, but for fewer steps, a smaller network of the kind and a share instead of the published MACs."""
+    scale = int(path.stem[-1])
+    network = SMALLER[path.stem.partition("_")[0]].format(scale=scale)
+    short = {"batch": "2", "patch": "8", "recover": "2", "options.schedule": "short", "options.steps": "4"}
+    told = {**short, "options.select": "4", "budget": "macs=0.4", "device": "cpu"}
+    flags = [word for name, value in told.items() for word in (f"--{name}", value)] + ["--no-timing"]
+    where = [
+        "--config",
+        str(path),
+        "--network",
+        network,
+        "--data",
+        str(photos),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    cli.run(cli.split(["compress", *where, *flags]))
+    plan = PrunePlan.from_json((tmp_path / "run" / "plan.json").read_text())
+    assert plan.notes["method"] == "gassl"
+    assert float(plan.notes["macs"]) <= 0.4
+    assert load(tmp_path / "run" / "network.safetensors").scale == scale

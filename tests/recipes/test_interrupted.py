@@ -1,12 +1,15 @@
-"""Ctrl-C during calibration."""
+"""Ctrl-C during calibration, and while a method learns."""
 
 import contextlib
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
-from espalier import calibration
+from espalier import calibration, training
+from espalier.methods.growing import Growing
+from espalier.networks.file import save
 from espalier.networks.load import load
 from espalier.recipes import console
 from espalier.recipes.compress import CompressSettings, compress
@@ -52,3 +55,48 @@ def test_without_a_terminal_nothing_is_shown(capsys: pytest.CaptureFixture[str])
     with console.telling() as tell:
         tell("refitting")
     assert capsys.readouterr() == ("", "")
+
+
+LEARNED = [
+    pytest.param("assl", {"steps": 6}, "sparsity", id="assl"),
+    pytest.param("gassl", {"select": 4, "steps": 6}, "selection", id="gassl, while shares are found"),
+    pytest.param("gassl", {"select": 4, "steps": 6}, "sparsity", id="gassl, while channels are pressed"),
+    pytest.param(
+        "stepwise", {"rounds": 3, "steps": 4, "learn": "growing", "learn_steps": 4}, "sparsity-2", id="stepwise"
+    ),
+    pytest.param("guided", {"steps": 4, "optimizer": "soap"}, "round-1", id="guided"),
+]  # fmt: skip
+"""Methods that learn, their options, and the phase that is interrupted."""
+
+
+@pytest.mark.parametrize(("method", "options", "where"), LEARNED)
+def test_a_method_that_learns_goes_on_bit_for_bit(
+    method: str,
+    options: dict[str, object],
+    where: str,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = CompressSettings(
+        method=method, options=options, budget="macs=0.6", recover=2, batch=2, patch=12, timing=False, hold_out=1,
+        device="cpu",
+    )  # fmt: skip
+    network = str(tmp_path / "tiny.safetensors")
+    save(load(TINY), Path(network))
+    whole = load(compress(network, photos, tmp_path / "whole", settings) / folder.NETWORK).state_dict()
+    before = Growing.after_step
+
+    def stopped(self: Growing, step: int) -> None:
+        before(self, step)
+        if step == 3 and (tmp_path / "run" / folder.PHASES / where / "checkpoints").exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Growing, "after_step", stopped)
+        with pytest.raises((KeyboardInterrupt, training.Interrupted)):
+            compress(network, photos, tmp_path / "run", settings)
+    again = compress(network, photos, tmp_path / "run", settings.model_copy(update={"resume": True}))
+    resumed = load(again / folder.NETWORK).state_dict()
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -43,3 +43,30 @@ def test_half_the_macs_recovered_and_rebuilt(checkpoint: str, real_data: Path, t
     image = torch.rand(1, 3, 24, 28)
     with torch.no_grad():
         assert torch.equal(rebuilt[0](image), rebuilt[1](image))
+
+
+LEARNED: dict[str, dict[str, object]] = {
+    "srp": {"steps": 3},
+    "assl": {"steps": 4},
+    "gassl": {"steps": 3, "select": 2},
+    "greg": {"steps": 3},
+    "group_sparse": {"steps": 2},
+    "stepwise": {"rounds": 2, "steps": 1, "learn": "growing", "learn_steps": 1},
+    "guided": {"steps": 2},
+}
+"""Methods that learn, and options that make them short."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", LEARNED)
+@pytest.mark.parametrize("checkpoint", ["RNet-EDSRlike/rnet_x4.pth", "IMDN/IMDN_x2.pth"])
+def test_methods_that_learn(checkpoint: str, method: str, real_data: Path, tmp_path: Path) -> None:
+    wanted = CompressSettings(
+        method=method, options=LEARNED[method], budget="macs=0.7", recover=1, batch=1, patch=16, timing=False,
+        test=real_data / "sets" / "Set5", device="cpu",
+    )  # fmt: skip
+    reference = str(real_data / "weights" / checkpoint)
+    out = compress(reference, real_data / "sets" / "Set5", tmp_path / "run", wanted)
+    rows = json.loads((out / "cost.json").read_text())["rows"]
+    assert 0.6 <= rows["pruned"]["macs"] / rows["dense"]["macs"] <= 0.7
+    assert load(out / "network.safetensors").scale == CHECKPOINTS[checkpoint]

@@ -18,6 +18,11 @@ from espalier.methods.scales import pressed
 CEILING = 0.05
 """Where the penalty stops, beside a loss on images in 0..255."""
 PAPER = published(align=0, hold=1, ceiling=CEILING)
+TRAVEL, FASTEST = PAPER.grow * 2e-4, 0.05
+"""How far Adam can move a scale in the published selection, and the highest learning rate here.
+
+Where scales cannot go as far, their ranking is still that of the weights they began with.
+"""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,11 @@ def selecting(schedule: Literal["short", "paper"], steps: int) -> Selecting:
     grow = updates * interval
     pace = Pace(0, grow, steps - grow, interval, CEILING * UNIT / updates, CEILING * UNIT, Gradient())
     return Selecting(pace, alone=True)
+
+
+def reaching(at: Pace) -> float:
+    """The learning rate at which scales can go as far in these steps as in the published ones."""
+    return min(TRAVEL / at.steps, FASTEST)
 
 
 class Responding(Growing):

@@ -2,10 +2,12 @@
 
 import copy
 from dataclasses import replace
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.methods import calibrated
+from espalier.methods.calibrated.polishing import polished
 from espalier.methods.growing import Gradient, Growing
 from espalier.methods.job import Job, Phase
 from espalier.methods.learning import growing_with_lag
@@ -13,11 +15,12 @@ from espalier.methods.pace import UNIT
 from espalier.methods.places import filters
 from espalier.methods.rounds import budget_after, dense_state, narrowed
 from espalier.networks.network import Network
+from espalier.optimizers import RATES
 
 ALLOCATION = calibrated.ALLOCATION
 INTERVAL = 5
 CUT_AND_REFIT = calibrated.OPTIONS(polish=0)
-"""Training follows every round, and recovery the last: nothing is polished on the way."""
+"""Training follows every round but the last: nothing is polished on the way."""
 LOSSES = {"l1": 1.0, "teacher": 1.0}
 
 
@@ -30,8 +33,12 @@ class Options(BaseModel):
     """Training steps after each round but the last, which recovery follows."""
     strength: float = Field(default=0.05, ge=0)
     """What the penalty on a group's weakest channel grows to in a round, beside a loss on images in 0..255."""
+    optimizer: Literal["adam", "soap"] = "adam"
+    """What takes these steps."""
     lr: float | None = Field(default=None, gt=0)
-    """Learning rate of these steps; by default the run's."""
+    """Learning rate of these steps; by default the run's for Adam, and SOAP's own for SOAP."""
+    polish: int = Field(default=0, ge=0)
+    """Steps of polishing after the last round, as in `calibrated`."""
 
 
 OPTIONS = Options
@@ -55,7 +62,7 @@ def prune(job: Job) -> Network:
         plan = pruned.plans[-1]
         _train(job, pruned, f"round-{number}")
         whole.body.load_state_dict(dense_state(pruned, plan, job.network))
-    return calibrated.prune(replace(cutting, network=whole))
+    return polished(job, calibrated.prune(replace(cutting, network=whole)), job.options.polish)
 
 
 def _train(job: Job, network: Network, name: str) -> None:
@@ -64,4 +71,5 @@ def _train(job: Job, network: Network, name: str) -> None:
     rule = growing_with_lag(0.0, options.strength * UNIT / updates)
     groups = narrowed(job.channels.prunable, network.plans[-1])
     method = Growing(groups, rule, places=filters, press=Gradient(), interval=INTERVAL, scaled=True)
-    job.train(network, Phase(name, options.steps, LOSSES, options.lr), method)
+    lr = options.lr or (RATES["soap"] if options.optimizer == "soap" else None)
+    job.train(network, Phase(name, options.steps, LOSSES, lr, optimizer=options.optimizer), method)

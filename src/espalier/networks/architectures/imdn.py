@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from espalier.networks.layers import conv3
 from espalier.networks.recognise import Recognised, count, has, shuffle_scale
 
+SMALLEST = 1e-30
+"""A variance from which the square root has a gradient: channels that were set to zero have none of their own."""
+
 
 class ContrastAttention(nn.Module):
     """Channel attention on the sum of standard deviation and mean (CCA)."""
@@ -23,7 +26,8 @@ class ContrastAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         mean = x.mean((2, 3), keepdim=True)
-        deviation = (x - mean).square().mean((2, 3), keepdim=True).sqrt()
+        variance = (x - mean).square().mean((2, 3), keepdim=True)
+        deviation = variance.clamp(min=SMALLEST).sqrt()
         return x * self.conv_du(deviation + mean)
 
 
