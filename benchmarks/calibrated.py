@@ -131,6 +131,7 @@ def cell(key: Mapping[str, Any], job: Job, options: argparse.Namespace) -> dict[
     place, refitted = place_of(key), {**key, "way": "refitted"}
     missing = [name for name in options.sets if name not in before.get("psnr", {})]
     start, seconds = time.process_time(), before.get("cpu_seconds")
+    clock, wall = time.perf_counter(), before.get("wall_seconds")
     earlier: dict[str, Any] = {}
     if key["way"] == "calibrated" and place_of(refitted).exists():
         earlier = found(refitted) or {}
@@ -140,6 +141,7 @@ def cell(key: Mapping[str, Any], job: Job, options: argparse.Namespace) -> dict[
         else:
             smaller = pruned(key["way"], job, place_of(refitted))
             seconds = round(time.process_time() - start + earlier.get("cpu_seconds", 0.0), 1)
+            wall = round(time.perf_counter() - clock + earlier.get("wall_seconds", 0.0), 1)
             if key["way"] != "torch-pruning":
                 place.parent.mkdir(parents=True, exist_ok=True)
                 file.save(smaller, place)
@@ -155,6 +157,7 @@ def cell(key: Mapping[str, Any], job: Job, options: argparse.Namespace) -> dict[
         "params": cost.params / dense.params,
         "share": job.channels.share,
         "cpu_seconds": seconds,
+        "wall_seconds": wall,
         "peak_mib": max(
             resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, earlier.get("peak_mib", 0)
         ),

@@ -73,6 +73,7 @@ def prices(found: list[dict[str, Any]]) -> str:
         (
             r["network"] + (", not polished" if r["way"] == "refitted" else ""),
             f"{r['cpu_seconds']:.0f} s",
+            f"{r['wall_seconds']:.0f} s" if r.get("threads") == 2 else "",
             f"{r['peak_mib']} MiB",
             f"{r['macs']:.3f}",
             f"{r['params']:.3f}",
@@ -80,7 +81,9 @@ def prices(found: list[dict[str, Any]]) -> str:
         for r in found
         if r["way"] in ("calibrated", "refitted") and r["budget"] == 0.5 and usual(r)
     ]
-    return table(("", "processor time", "peak of the process", "MACs left", "parameters left"), lines)
+    return table(
+        ("", "processor time", "on two cores", "peak of the process", "MACs left", "parameters left"), lines
+    )
 
 
 def inner(found: list[dict[str, Any]]) -> str:
