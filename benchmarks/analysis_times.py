@@ -1,18 +1,20 @@
 """How long the analysis takes, turn by turn with Torch-Pruning in one process: python benchmarks/analysis_times.py
 
 Processor seconds of one thread, the least of two turns; networks on which Torch-Pruning came to no end are timed for
-us alone. The names of rows may follow. Writes into benchmarks/results/architectures.json after every network;
-`tables.py` makes the page.
+us alone. The names of rows may follow, and "growth": networks of one to eight times the blocks. Writes into
+benchmarks/results/architectures.json after every network; `tables.py` makes the page.
 """
 
 import copy
+import gc
 import signal
 import sys
 import warnings
+from statistics import median
 from typing import Any
 
 import torch
-from architectures import TIMES, read, write
+from architectures import read, write
 from one_row import COUNTED, SMALL, image, magnitude_pruner, outside, small_network, timed
 from rows import GROWING, ROWS, Row, grown
 
@@ -21,6 +23,9 @@ from espalier.networks.load import load
 from espalier.networks.prepare import prepare
 
 TURNS = 2
+TIMES = (1, 2, 4, 8)
+"""How many times the survey's blocks."""
+GROWTH_TURNS = 5
 LIMIT = 40
 """Seconds that Torch-Pruning may take for one network's turns."""
 
@@ -72,18 +77,28 @@ def past(*_: Any) -> None:
     raise TimeoutError
 
 
-def grow() -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for family in GROWING:
-        for times in TIMES:
-            network = load(grown(family, times))
-            example = network.encode(channels.sample_inputs(3, *SMALL))
-            seconds, found = timed(lambda n=network, e=example: channels.analyse(n.body, e))
-            size = sum(p.numel() for p in network.parameters())
-            result.setdefault(family, {})[str(times)] = {
-                "analyse_s": seconds, "groups": len(found.groups), "params": size,
-            }  # fmt: skip
-    return result
+def grow(family: str) -> dict[str, Any]:
+    """The medians of several turns, in each of which every size is analysed once."""
+    networks = {times: load(grown(family, times)) for times in TIMES}
+    examples = {times: n.encode(channels.sample_inputs(3, *SMALL)) for times, n in networks.items()}
+    seconds: dict[int, list[float]] = {times: [] for times in TIMES}
+    groups: dict[int, int] = {}
+    for _ in range(GROWTH_TURNS):
+        for times, network in networks.items():
+            gc.collect()
+            took, found = timed(lambda n=network, e=examples[times]: channels.analyse(n.body, e))
+            seconds[times].append(took)
+            groups[times] = len(found.groups)
+            del found
+    return {
+        str(times): {
+            "analyse_s": round(median(seconds[times]), 3),
+            "turns": seconds[times],
+            "groups": groups[times],
+            "params": sum(p.numel() for p in network.parameters()),
+        }
+        for times, network in networks.items()
+    }
 
 
 def main() -> None:
@@ -93,10 +108,12 @@ def main() -> None:
     channels.analyse(small_network(), image())
     magnitude_pruner(small_network(), image())
     results = read()
-    results["growth"] = grow()
-    write(results)
+    wanted = set(sys.argv[1:]) or {"growth", *(row.name for row in ROWS)}
+    for family in GROWING if "growth" in wanted else ():
+        results["growth"][family] = grow(family)
+        write(results)
     for row in ROWS:
-        if len(sys.argv) == 1 or row.name in sys.argv[1:]:
+        if row.name in wanted:
             row_times(row, results["rows"][row.name])
             write(results)
             print(row.name, results["rows"][row.name]["espalier"]["analyse_s"], flush=True)

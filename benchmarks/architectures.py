@@ -18,14 +18,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rows import GROWING, ROWS
+from rows import ROWS
 from tables import DOCS, write_architectures
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "architectures.json"
-LIMITS = {"espalier": 300, "torch-pruning": 60, "growth": 300}
+LIMITS = {"espalier": 300, "torch-pruning": 60}
 """Processor seconds that one network may take."""
-TIMES = (1, 2, 4, 8)
 
 
 def measured(tool: str, name: str, *options: str) -> dict[str, Any]:
@@ -80,16 +79,6 @@ def survey(names: list[str], tools: list[str], options: list[str]) -> None:
             print(f"{number}/{len(names)} {name}, {tool}: {json.dumps(found)[:200]}", flush=True)
 
 
-def grow(families: list[str]) -> None:
-    for family in families:
-        for times in TIMES:
-            found = measured("growth", f"{family} {times}")
-            results = read()
-            results["growth"].setdefault(family, {})[str(times)] = found
-            write(results)
-            print(f"{family} {times}x: {found}", flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -101,7 +90,6 @@ def main() -> None:
     parser.add_argument(
         "--tools", nargs="+", choices=["espalier", "torch-pruning"], default=["espalier", "torch-pruning"]
     )
-    parser.add_argument("--grow", nargs="*", choices=GROWING, help="these families only")
     parser.add_argument(
         "--onnx", action="store_true", help="export as well (needs onnx, onnxscript, onnxruntime)"
     )
@@ -109,8 +97,6 @@ def main() -> None:
     here = importlib.util.find_spec("torch_pruning") is not None
     tools = [tool for tool in arguments.tools if here or tool != "torch-pruning"]
     survey(known if arguments.rows is None else arguments.rows, tools, ["--onnx"] if arguments.onnx else [])
-    partly = arguments.rows is not None and arguments.grow is None
-    grow([] if partly else list(GROWING) if arguments.grow is None else arguments.grow)
     write_architectures(read(), DOCS / "architectures.md")
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from rows import ROWS, Row, grown
+from rows import ROWS, Row
 from torch import Tensor, nn
 
 from espalier import allocation, channels, importance, surgery
@@ -240,33 +240,16 @@ def explained(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
 
 
-def growth(name: str) -> dict[str, Any]:
-    """Time to analyse "SwinIR 4", SwinIR with four times the blocks: the least of three."""
-    channels.analyse(small_network(), image())
-    family, times = name.rsplit(" ", 1)
-    network = load(grown(family, int(times)))
-    example = network.encode(channels.sample_inputs(3, *SMALL))
-    seconds, found = timed(lambda: channels.analyse(network.body, example), TIMES)
-    return {
-        "analyse_s": seconds,
-        "groups": len(found.groups),
-        "params": sum(p.numel() for p in network.parameters()),
-    }
-
-
 def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tool", choices=["espalier", "torch-pruning", "growth"])
+    parser.add_argument("tool", choices=["espalier", "torch-pruning"])
     parser.add_argument("row")
     parser.add_argument("--onnx", action="store_true")
     arguments = parser.parse_args()
-    if arguments.tool == "growth":
-        result = growth(arguments.row)
-    else:
-        row = next(row for row in ROWS if row.name == arguments.row)
-        result = espalier(row, arguments.onnx) if arguments.tool == "espalier" else torch_pruning(row)
+    row = next(row for row in ROWS if row.name == arguments.row)
+    result = espalier(row, arguments.onnx) if arguments.tool == "espalier" else torch_pruning(row)
     print(json.dumps(result))
 
 

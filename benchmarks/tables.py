@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -63,7 +64,9 @@ By torch's own exporter, which fails on the whole network as on the cut one: it 
 
 ## Growing networks
 
-Processor seconds of `analyse` (trace, groups and proof) when the number of blocks doubles, one run each.
+Processor seconds of `analyse` (trace, groups and proof) when the number of blocks doubles: medians of {turns} turns, in
+each of which every size runs once; in brackets the least and the most. RCAN's two groups of blocks stay, their length
+doubles; SwinIR gets more groups of two blocks.
 
 {growth}
 """
@@ -106,6 +109,7 @@ def write_architectures(results: Mapping[str, Any], path: Path) -> None:
         short=short(rows),
         outside=outside(rows),
         failures=failures(rows),
+        turns=min(len(cell["turns"]) for row in results["growth"].values() for cell in row.values()),
         growth=growth(results["growth"]),
     )
     path.parent.mkdir(exist_ok=True)
@@ -205,11 +209,14 @@ def failures(rows: Mapping[str, Any]) -> str:
 
 
 def growth(results: Mapping[str, Any]) -> str:
-    rows = [
-        [family, *(seconds(r.get("analyse_s")) for r in found.values())] for family, found in results.items()
-    ]
-    times = next(iter(results.values()), {})
-    return markdown(["blocks", *(f"{k}×" for k in times)], rows)
+    rows = []
+    for family, found in results.items():
+        cells = [found[times] for times in sorted(found, key=int)]
+        told = [f"{c['analyse_s']:.2f} ({min(c['turns']):.2f} to {max(c['turns']):.2f})" for c in cells]
+        steps = [b["analyse_s"] / a["analyse_s"] for a, b in pairwise(cells)]
+        rows.append([family, *told, ", ".join(f"{step:.2f}" for step in steps)])
+    times = sorted(next(iter(results.values()), {}), key=int)
+    return markdown(["blocks", *(f"{k}×" for k in times), "times slower per doubling"], rows)
 
 
 if __name__ == "__main__":

@@ -64,13 +64,13 @@ Images = str | Path | PackedImages
 """A folder of high-resolution images or of HR/LR pairs, or what `espalier.data.pack` made of one."""
 
 
-def inspect(network: Network, *, prove: bool = True) -> Channels:
-    """Which channels can be cut: every group proven by cutting it and comparing with masking.
+def inspect(network: Network, *, heads: bool = False, prove: bool = True) -> Channels:
+    """Which channels, or attention heads, can be cut: every group proven by cutting it and comparing with masking.
 
     >>> espalier.inspect(espalier.load("edsr(scale=2, blocks=1, channels=4)")).prunable[0].name
     'head.0.weight'
     """
-    return trace(prepared(network), prove=prove)
+    return trace(prepared(network), heads=heads, prove=prove)
 
 
 def prune(
@@ -84,6 +84,7 @@ def prune(
     round_to: int | None = None,
     protect: Sequence[str] = (),
     keep_architecture: bool = False,
+    heads: bool = False,
     options: Mapping[str, Any] | None = None,
     latency_runtime: str = "torch",
     seed: int = 0,
@@ -96,6 +97,7 @@ def prune(
 
     Args:
         budget: as `espalier compress --budget` takes it: macs=0.5, params=300K, latency=20ms, ratio=0.5.
+        heads: remove whole attention heads, instead of making all of them narrower.
         options: what only this method can be told; its card lists them.
 
     Raises:
@@ -111,6 +113,7 @@ def prune(
         protect=tuple(protect),
         seed=seed,
         keep_architecture=keep_architecture,
+        heads=heads,
         options=dict(options or {}),
         latency_runtime=latency_runtime,
     )

@@ -39,10 +39,13 @@ def test_the_page_tells_success_failure_and_why(tmp_path: Path) -> None:
         "runs": True, "params": [100, 25], "macs": [300, 100], "reload": 0.0, "held_back": {"bmm": [0.4, 2.0]},
     }  # fmt: skip
     broken = {"runs": False, "reason": "step: IndexError: a | b", "graph_s": 0.2}
-    results = {"rows": {"net": {"espalier": good, "torch-pruning": broken}}, "growth": {"net": {"1": good}}}
+    results = {"rows": {"net": {"espalier": good, "torch-pruning": broken}}, "growth": {"net": {}}}
+    for times, turns in {"1": [0.3, 0.2, 0.25], "2": [0.4, 0.5, 0.6]}.items():
+        results["growth"]["net"][times] = {"analyse_s": sorted(turns)[1], "turns": turns}
     write_architectures(results, tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
     assert "| net | 0.1 | 0.5 | 3.00× | 4.00× | 2e-16 | 100.0% | 0 | 0.2 | - | fails |" in page
     assert "| net | step: IndexError: a / b |" in page
     assert "40% of the MACs are bmm, 2.0× fewer" in page
+    assert "| net | 0.25 (0.20 to 0.30) | 0.50 (0.40 to 0.60) | 2.00 |" in page
     assert "1 of 1 run, proven" in page

@@ -63,6 +63,13 @@ def test_meeting_factors_are_united() -> None:
     assert atoms.resolve().of(b).ravel().tolist() == [0, 1, 2, 3]
 
 
+def test_an_expanded_operand_stays_whole_beside_numbers_that_nobody_owns() -> None:
+    atoms = Atoms()
+    stretched = axis(atoms.new(4), 1, 2)
+    assert meet(atoms, [((), [1, 4]), ((stretched,), [1, 1])], [1, 4], "why") == ()
+    assert set(atoms.resolve().pinned.values()) == {"why"}
+
+
 def test_factors_over_different_dimensions_stay_apart() -> None:
     atoms = Atoms()
     a, b = axis(atoms.new(4), 0, 2), axis(atoms.new(3), 1, 2)

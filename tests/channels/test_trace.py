@@ -1,5 +1,7 @@
 """The trace itself: unknown operators, unused tensors, training, extra inputs."""
 
+import gc
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 from espalier.channels import add_rule, analyse, sample_inputs
 from espalier.channels.rules import RULES
 from espalier.channels.rules.elementwise import elementwise
+from espalier.channels.trace import trace
 from tests.channels.micro import WHOLE, Between, between, conv, summary
 
 
@@ -119,3 +122,32 @@ def test_a_mask_that_a_run_does_not_need_costs_no_second_run() -> None:
     runs: list[torch.Size] = []
     analyse(Between(lambda n, x: n.inner(x), inner=Buffered()), sample_inputs(3, 6, 8), prove=False)
     assert len(runs) == 1
+
+
+class Attends(nn.Module):
+    """Scores divided by the root of the width, remembered or read off the shape."""
+
+    def __init__(self, remembers: bool) -> None:
+        super().__init__()
+        self.scale = 6**-0.5 if remembers else 0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = self.scale if self.scale != 0.5 else x.shape[-1] ** -0.5
+        return ((x @ x.transpose(-1, -2)) * scale).softmax(-1) @ x
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_factor_read_off_a_shape_is_told_from_one_that_a_module_remembers(remembers: bool) -> None:
+    network = nn.Sequential(nn.Linear(5, 6), Attends(remembers), nn.Linear(6, 5))
+    assert trace(network, [torch.rand(1, 7, 5)]).rescales is not remembers
+    assert analyse(network, torch.rand(1, 7, 5)).group("0.weight").proven
+
+
+def test_the_collector_rests_during_an_analysis_and_wakes_after_it() -> None:
+    heard = []
+    network = nn.Sequential(conv(3, 4), conv(4, 3))
+    network[0].register_forward_hook(lambda *_: heard.append(gc.isenabled()))
+    analyse(network, sample_inputs(3, 8, 8))
+    assert heard
+    assert not any(heard)
+    assert gc.isenabled()

@@ -35,6 +35,7 @@ class Atoms:
         self._right: list[np.ndarray] = []
         self._pins: list[tuple[np.ndarray, str]] = []
         self._row_cache: dict[bytes, int] = {}
+        self._row_numbers: set[int] = set()
 
     def new(self, count: int) -> Tensor:
         """`count` fresh atoms, shape (count,)."""
@@ -70,6 +71,10 @@ class Atoms:
         """For a (rows, columns) array, one atom per row that lives while any atom of the row does; shape (rows,)."""
         return torch.tensor([self._row(children) for children in grid.numpy()])
 
+    def are_rows(self, atoms: Tensor) -> bool:
+        """Whether they came of `row_atoms`."""
+        return bool(self._row_numbers) and set(atoms.reshape(-1).tolist()) <= self._row_numbers
+
     def _row(self, children: np.ndarray) -> int:
         """The atom of one row; the same row again, as in every window, has the same one."""
         key = children.tobytes()
@@ -79,6 +84,7 @@ class Atoms:
             else:
                 self._row_cache[key] = self.count
                 self.rows.append(Row(self.count, np.unique(children)))
+                self._row_numbers.add(self.count)
                 self.count += 1
         return self._row_cache[key]
 

@@ -13,6 +13,7 @@ from espalier.channels.atoms import Classes
 from espalier.channels.cost import CostModel
 from espalier.channels.even import even_groups
 from espalier.channels.groups import ChannelGroup
+from espalier.channels.heads import rows_held_back, whole_heads
 from espalier.channels.lowering import Frozen, Kept, dead_classes, links_of, lower
 from espalier.channels.patterns import named
 from espalier.channels.proof import Prover, Verdict
@@ -20,6 +21,7 @@ from espalier.channels.records import Trace, Unknown
 from espalier.channels.rehearsal import Rehearsal
 from espalier.channels.solve import Check, Solver
 from espalier.channels.trace import trace
+from espalier.channels.unchanged import uncollected
 from espalier.notebook import table
 from espalier.plan import PrunePlan
 
@@ -88,10 +90,12 @@ class Channels:
         )
 
 
+@uncollected()
 def analyse(
     network: nn.Module,
     inputs: Tensor | Sequence[Any],
     *,
+    heads: bool = False,
     prove: bool = True,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
@@ -101,19 +105,32 @@ def analyse(
     Args:
         network: the module to trace; it is not changed.
         inputs: what to call it with: one tensor, or a sequence of arguments.
+        heads: offer whole attention heads instead of the widths inside them, wherever the code takes fewer.
         prove: test every group by cutting it (see `espalier.channels.proof`); groups that fail become rigid.
         seed: of the random cuts that the proof tries.
     """
     arguments = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     say = progress or (lambda _: None)
-    say("tracing")
-    traced = trace(network, arguments)
-    classes, groups = even_groups(traced)
-    channels = Channels(network, arguments, traced, classes, named(groups, traced, classes))
-    if not prove:
-        return channels
-    say("proving")
-    solver = Solver(rehearsal_check(channels), np.random.default_rng(seed), module_types(network))
+
+    def found(change: Callable[[Trace], Trace]) -> Channels:
+        say("tracing")
+        traced = change(trace(network, arguments))
+        classes, groups = even_groups(traced)
+        channels = Channels(network, arguments, traced, classes, named(groups, traced, classes))
+        if prove:
+            say("proving")
+        return proven(channels, seed) if prove else channels
+
+    if not heads:
+        return found(lambda traced: traced)
+    whole = found(whole_heads)
+    stuck = rows_held_back(whole.trace, whole.classes, whole.groups)
+    return found(lambda traced: whole_heads(traced, but=stuck)) if stuck else whole
+
+
+def proven(channels: Channels, seed: int) -> Channels:
+    """The channels with every group tried by cutting it."""
+    solver = Solver(rehearsal_check(channels), np.random.default_rng(seed), module_types(channels.network))
     groups = solver.solve(channels.groups)
     return replace(channels, groups=_marked(channels, groups), frozen=solver.frozen)
 

@@ -1,7 +1,7 @@
 """From atoms to channel groups: classes of atoms that touch the same axes in the same way."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,16 +68,12 @@ def _constant(members: tuple[Member, ...], buffers: set[str]) -> bool:
 
 def _rows_of_classes(trace: Trace, classes: Classes) -> tuple[dict[int, tuple], dict[tuple, int]]:
     """The rows of rectangular grids that each class stands in, and a tie number per combination of rows."""
-    rows: dict[int, set[tuple[int, int]]] = defaultdict(set)
-    for number, grid in enumerate(canonical_grids(trace.grids, classes)):
-        for row, members in enumerate(grid):
-            for cls in members.tolist():
-                rows[cls].add((number, row))
-    keys = {cls: tuple(sorted(found)) for cls, found in rows.items()}
+    keys = _standings(canonical_grids(trace.grids, classes))
     linked: dict[int, int] = {}
 
     def find(number: int) -> int:
         while linked.setdefault(number, number) != number:
+            linked[number] = linked[linked[number]]  # shorter for the next
             number = linked[number]
         return number
 
@@ -85,6 +81,17 @@ def _rows_of_classes(trace: Trace, classes: Classes) -> tuple[dict[int, tuple], 
         for number, _ in key:
             linked[find(number)] = find(key[0][0])
     return keys, {key: find(key[0][0]) for key in set(keys.values())}
+
+
+def _standings(grids: Sequence[np.ndarray]) -> dict[int, tuple[tuple[int, int], ...]]:
+    """For each class the (grid, row) pairs where it stands, ascending."""
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for number, grid in enumerate(grids):
+        for row, members in enumerate(grid):
+            here = (number, row)
+            for cls in set(members.tolist()):
+                found[cls].append(here)
+    return {cls: tuple(where) for cls, where in found.items()}
 
 
 def canonical_grids(grids: Iterable[Tensor], classes: Classes) -> list[np.ndarray]:

@@ -144,8 +144,8 @@ def _settle(atoms: Atoms, labels: list[Label], sizes: list[list[int]], dim: int,
     spanning = [i for i, size in enumerate(sizes) if size[dim] > 1]
     if all(covers(labels[i], dim) for i in spanning):
         return
-    for i in spanning:
-        kept = (collapse(atoms, f, dim, reason) if f.shape[dim] > 1 else f for f in labels[i])
+    for i, label in enumerate(labels):
+        kept = (collapse(atoms, f, dim, reason) if f.shape[dim] > 1 else f for f in label)
         labels[i] = tuple(f for f in kept if f is not None)
 
 

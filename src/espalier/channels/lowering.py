@@ -148,7 +148,13 @@ def links_of(network: nn.Module, trace: Trace) -> list[Link]:
 
 
 def _relinks(links: Sequence[Link], classes: Classes, dead: np.ndarray, frozen: Frozen) -> Iterator[Relink]:
+    """The integers that follow a cut, by the majority of their uses.
+
+    A lone integer that counts both heads and the width of one, as these are equally many, is the number of heads: the
+    width follows from it in all code of this kind.
+    """
     votes: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
+    of_heads: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
     left: dict[tuple, int] = {}
     for link in links:
         if (link.kind, link.attribute) not in frozen:
@@ -156,8 +162,15 @@ def _relinks(links: Sequence[Link], classes: Classes, dead: np.ndarray, frozen: 
             same = (tuple(map(id, use.label)), use.dim, use.start, use.stop)
             if same not in left:
                 left[same] = survivors(use, classes, dead)
-            votes[use.module, link.attribute, link.path, use.value][left[same]] += 1
-    for (module, attribute, path, old), counter in votes.items():
+            place = use.module, link.attribute, link.path, use.value
+            votes[place][left[same]] += 1
+            if any(f.shape[use.dim] > 1 and varying(f)[-1] != use.dim for f in use.label):
+                of_heads[place][left[same]] += 1
+    alike = Counter((module, old) for module, _, _, old in votes)
+    for place, counter in votes.items():
+        module, attribute, path, old = place
+        if place in of_heads and alike[module, old] == 1:
+            counter = of_heads[place]
         new = max(counter, key=lambda value: (counter[value], value != old))
         if new != old:
             yield Relink(module, attribute, path, old, new)
@@ -168,7 +181,7 @@ def _places(module: nn.Module, use: SizeUse) -> Iterator[tuple[str, tuple[int, .
     if use.attribute is not None and hasattr(module, use.attribute):
         names = [use.attribute]
     elif type(module).__module__.startswith("torch.nn."):
-        names = ["unflattened_size"] if hasattr(module, "unflattened_size") else []
+        names = [name for name in ("unflattened_size", "num_heads") if hasattr(module, name)]
     else:
         names = [name for name in vars(module) if not name.startswith("_")]
     for name in names:

@@ -112,7 +112,7 @@ class Replay(Doubles):
         if not is_counted(name, args):
             return func(*args, **kwargs)
         labels = self._next(name)
-        if not any(labels) or (name in FACTORS and not self.arithmetic.rescale):
+        if not self.arithmetic.rescale if name in FACTORS else not any(labels):
             return func(*args, **kwargs)
         tensors = (a for a in args if isinstance(a, Tensor))
         masks = [

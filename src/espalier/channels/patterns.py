@@ -43,7 +43,9 @@ def pattern(group: ChannelGroup, uses: set[str]) -> str:
 
 def makers(group: ChannelGroup) -> int:
     """How many weights have the group on their first axis."""
-    return len({m.tensor for m in group.members if m.dim == 0 and _is_weight(group, m.tensor)})
+    takers = {m.tensor for m in group.members if m.dim == 1}
+    firsts = {m.tensor for m in group.members if m.dim == 0}
+    return sum(tensor.endswith("weight") or tensor in takers for tensor in firsts)
 
 
 def takers(group: ChannelGroup) -> int:
@@ -51,16 +53,12 @@ def takers(group: ChannelGroup) -> int:
     return len({m.tensor for m in group.members if m.dim == 1})
 
 
-def _is_weight(group: ChannelGroup, tensor: str) -> bool:
-    return tensor.endswith("weight") or any(m.tensor == tensor and m.dim == 1 for m in group.members)
-
-
 def _uses(*wanted: str, unless: str = "") -> Callable[[ChannelGroup, set[str]], bool]:
     return lambda _, uses: set(wanted) <= uses and unless not in uses
 
 
 PATTERNS: tuple[tuple[str, Callable[[ChannelGroup, set[str]], bool]], ...] = (
-    ("attention heads", lambda group, uses: "heads" in uses and "rows of other channels" in group.reason),
+    ("attention heads", _uses("heads")),
     ("window attention", _uses("in windows")),
     ("self-attention", _uses("attended")),
     ("transposed attention", _uses("mapped")),
@@ -128,12 +126,17 @@ def _products(event: Event) -> Iterator[Use]:
     left, right = event.labels[-2:]
     rows, inner, columns = _along(left, -2), _along(left, -1), _along(right, -1)
     heads = _along(left, 0)
-    yield "heads", heads
+    yield "heads", _whole(heads)
     if rows and columns and not inner:
         yield "mapped", (*rows, *columns)
     elif not rows:
         windows = event.shapes[-2][0] > _heads((*heads, *_along(right, 0)))
         yield ("in windows" if windows else "attended"), (*inner, *columns)
+
+
+def _whole(label: Label) -> Label:
+    """The factors that say which row a position stands in, but not where in the row."""
+    return tuple(f for f in label if torch.equal(f, f[..., :1, :1].expand_as(f)))
 
 
 def _heads(label: Label) -> int:
@@ -144,7 +147,7 @@ def _heads(label: Label) -> int:
 def _attention(event: Event) -> Iterator[Use]:
     windows = event.shapes[0][0] > 1
     for label in event.labels[:3]:
-        yield "heads", _along(label, 1)
+        yield "heads", _whole(_along(label, 1))
         yield ("in windows" if windows else "attended"), _along(label, -1)
 
 

@@ -50,6 +50,14 @@ CHOICES = {"topk", "sort", "argmax", "argmin", "max", "min", "nonzero", "multino
 Outputs = list[Tensor] | Verdict
 
 
+def _likely(counted: bool, rescales: bool) -> list[str]:
+    """The ways, the likely first: whether statistics run over dead positions, and factors come from sizes."""
+    plain, left_out, rescaled = WAYS
+    if rescales:
+        return [rescaled, left_out, plain]
+    return [left_out, rescaled, plain] if counted else list(WAYS)
+
+
 class Prover:
     """Compares cut networks with masked ones; remembers what has been right."""
 
@@ -62,6 +70,7 @@ class Prover:
         over = [np.unique(classes.of(f)) for f in found.normalised]
         self.statistics = np.unique(np.concatenate(over)) if over else np.empty(0, dtype=np.int64)
         """Classes over which statistics run."""
+        self.rescales = found.rescales
         self.ways: list[str] = []
         """Those that have been right before the others."""
 
@@ -69,7 +78,7 @@ class Prover:
         """Compare the network cut by `plan` with its masked twin."""
         if not self.ways:
             counted = bool(dead[self.statistics].any())
-            self.ways = [*WAYS[1:], WAYS[0]] if counted else list(WAYS)
+            self.ways = _likely(counted, self.rescales)
         known: dict[str, Outputs] = {}
         if len(self.rehearsal.sizes) > 1:  # the whole network tells which image will do
             outputs = self._masked(self.ways[0], plan, dead, self.rehearsal.settle)
@@ -178,9 +187,9 @@ def _zero(_: nn.Module, tensors: Mapping[str, Tensor], plan: PrunePlan) -> None:
         if id(tensor) not in fresh:
             tensor.data = tensor.data.clone()
             fresh.add(id(tensor))
-        gone = torch.ones(cut.size, dtype=torch.bool)
+        gone = np.ones(cut.size, dtype=bool)
         gone[list(cut.kept)] = False
-        tensor.data.index_fill_(cut.dim, gone.nonzero().squeeze(1), 0)
+        tensor.data.index_fill_(cut.dim, torch.from_numpy(np.flatnonzero(gone)), 0)
 
 
 def _first_line(error: Exception) -> str:

@@ -93,5 +93,7 @@ class Trace:
     events: list[Event] = field(default_factory=list)
     counted: list[tuple[str, tuple[Label, ...]]] = field(default_factory=list)
     """The operators whose results depend on which positions live, in order, with the labels of their tensors."""
+    rescales: bool = False
+    """Whether some factor is the root of a size that was read off a shape."""
     calls: Counter[str] = field(default_factory=Counter)
     """How often each operator has run."""

@@ -35,29 +35,35 @@ def common_tie(
         if not fresh:
             return None
         tied += fresh
-        loose = [unit for unit in loose if unit not in fresh]
+        taken = set(map(id, fresh))
+        loose = [unit for unit in loose if id(unit) not in taken]
         verdict = check([*loose, tied[0].joined(tied[1:])])
     return _loosened(loose, tied, again)
 
 
-def _modules(types: dict[str, str], failing: str) -> list[str]:
+def _modules(types: dict[str, str], failing: str) -> set[str]:
     if not failing:
-        return [""]  # the network's own code relates whatever it likes
+        return {""}  # the network's own code relates whatever it likes
     kind = types.get(failing)
-    return [name + "." for name, other in types.items() if name and other == kind]
+    return {name for name, other in types.items() if name and other == kind}
 
 
-def _touching(loose: Sequence[Unit], prefixes: Sequence[str], tied: Sequence[Unit]) -> list[Unit]:
+def _touching(loose: Sequence[Unit], modules: set[str], tied: Sequence[Unit]) -> list[Unit]:
     """The loose units that touch tensors of these modules, as far as they have sizes in common with the tie."""
-    starts = tuple(prefixes)
     levels = math.gcd(*(unit.levels for unit in tied))  # of the tie so far; 0 goes with every number
     found: list[Unit] = []
     for unit in sorted(loose, key=lambda u: -u.levels):
         members = (member.tensor for group in unit.groups for member in group.members)
-        if math.gcd(levels, unit.levels) > 1 and any(tensor.startswith(starts) for tensor in members):
+        if math.gcd(levels, unit.levels) > 1 and any(_inside(tensor, modules) for tensor in members):
             levels = math.gcd(levels, unit.levels)
             found.append(unit)
     return found
+
+
+def _inside(tensor: str, modules: set[str]) -> bool:
+    """Whether a tensor belongs to one of the modules, or to a part of one."""
+    parts = tensor.split(".")
+    return any(".".join(parts[:length]) in modules for length in range(len(parts)))
 
 
 def role(unit: Unit) -> str:

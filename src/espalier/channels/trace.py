@@ -4,6 +4,7 @@ The trace is eager: a dispatch mode sees every ATen call, so Python control flow
 branches are followed as they happen.
 """
 
+import math
 import sys
 from collections.abc import Sequence
 from types import FrameType
@@ -96,6 +97,7 @@ class Tracer(TorchDispatchMode):
         if is_counted(name, args):
             labels = tuple(self.label(a) for a in args if isinstance(a, Tensor))
             self.trace.counted.append((name, labels))
+            self.trace.rescales |= self.recording and self._reads_size(name, args, kwargs)
         tensors = tensors_of(args, kwargs)
         labelled = [id(t) for t in tensors if self.labels.get(t)]
         if labelled or name in MAKERS:
@@ -106,6 +108,17 @@ class Tracer(TorchDispatchMode):
             )  # fmt: skip
             self._apply_rule(call)
         return out
+
+    def _reads_size(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether a factor is the root of a size of channels, and no number that a module remembers."""
+        if name.startswith("_scaled_dot_product"):
+            return kwargs.get("scale") is None
+        if name not in FACTORS or not 1e-6 < args[1] < 1e6:
+            return False
+        sizes = (args[1] ** power for power in (2, -2))
+        if not any(round(s) in self.trace.widths and math.isclose(s, round(s), rel_tol=1e-6) for s in sizes):
+            return False
+        return args[1] not in vars(self.network.get_submodule(self.owner())).values()
 
     def run(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Carry the operator out; the proof's masked run does it differently."""

@@ -1,6 +1,7 @@
 """Leaving a network as it was: runs keep things on modules, cuts change tensors and attributes."""
 
 import copy
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,6 +34,18 @@ class Snapshot:
         for tensor, data, values in self._buffers:
             tensor.data = data
             data.copy_(values)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Python's collector rests: it would visit all objects of the process again and again, to find no cycles here."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,7 +17,7 @@ class Unit:
 
     groups: tuple[ChannelGroup, ...]
 
-    @property
+    @cached_property
     def levels(self) -> int:
         """How many sizes there are: the greatest common divisor of the groups' channels."""
         return math.gcd(*(group.channels for group in self.groups))

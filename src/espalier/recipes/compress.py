@@ -61,6 +61,8 @@ class CompressSettings(BaseModel):
     """Patterns of tensor names whose channels stay whole, such as "*upsample*"."""
     keep_architecture: bool = False
     """Stay a plain, narrower member of the architecture, and write plain.pth for other programs to load."""
+    heads: bool = False
+    """Remove whole attention heads, instead of making all of them narrower."""
     recover: int = Field(default=500, ge=0)
     """Steps of fine-tuning afterwards."""
     teacher: bool = True
@@ -181,6 +183,7 @@ def _request(settings: CompressSettings) -> Request:
         protect=settings.protect,
         seed=settings.seed,
         keep_architecture=settings.keep_architecture,
+        heads=settings.heads,
         options=settings.options,
     )
 

@@ -29,6 +29,7 @@ def command(
     *,
     scale: int | None = None,
     size: str | None = None,
+    heads: bool = False,
     prove: bool = True,
     json: bool = False,
 ) -> None:
@@ -42,6 +43,8 @@ def command(
         For networks of several scales: the one wanted.
     size
         Input for which cost is counted, width x height as 964x540; by default that of a 1280 x 720 output.
+    heads
+        Offer whole attention heads instead of the widths inside them.
     prove
         Cut and compare every group; without it, groups are only traced.
     json
@@ -50,7 +53,7 @@ def command(
     counted = lr_size(size)
     loaded = opened(network, scale)
     with waiting("tracing and proving" if prove else "tracing"):
-        found = trace(loaded, prove=prove)
+        found = trace(loaded, heads=heads, prove=prove)
         cost = count(loaded, counted)
     if json:
         print(json_format.dumps(describe(loaded, found, cost), indent=1))
@@ -58,10 +61,10 @@ def command(
         show(loaded, found, cost, output())
 
 
-def trace(network: Network, *, prove: bool = True) -> Channels:
+def trace(network: Network, *, heads: bool = False, prove: bool = True) -> Channels:
     """The channel groups of a network, traced on a small random image."""
     image = channels.sample_inputs(3, *EXAMPLE)
-    return channels.analyse(network.body, network.encode(image), prove=prove)
+    return channels.analyse(network.body, network.encode(image), heads=heads, prove=prove)
 
 
 def describe(network: Network, found: Channels, cost: Cost) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class Request:
     """Only cuts after which the network is a plain, narrower member of its architecture."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The method's own."""
+    heads: bool = False
+    """Whole attention heads go, instead of all of them getting narrower."""
     latency_runtime: str = "torch"
     """Where layers are timed for a latency budget."""
 
@@ -88,7 +90,7 @@ def prune(dense: Network, request: Request, images: PackedImages, training: Trai
     Raises:
         PlanError: nothing can be pruned, the budget cannot be met, or the architecture cannot be kept.
     """
-    found, cost = trace(dense), count(dense)
+    found, cost = trace(dense, heads=request.heads), count(dense)
     sizes = sized(found, widths(dense)) if request.keep_architecture else []
     job = _job(dense, found, request, images, training or Training())
     if sizes:

@@ -1,9 +1,11 @@
 """Tensors that a network makes on the way and whose positions are all alike: they may be made smaller."""
 
+import math
+
 from torch import Tensor
 
 from espalier.channels.call import Call
-from espalier.channels.labels import Label, axis, covers
+from espalier.channels.labels import Label, axis, covers, varying
 from espalier.channels.rules.movement import move
 
 
@@ -34,9 +36,17 @@ def spread(call: Call) -> None:
         move(call)
     sizes = [1] * (out.ndim - source.ndim) + list(source.shape)
     dims = [d for d in _wide(call, out) if sizes[d] == 1 and not covers(call.label(out), d)]
-    fresh = tuple(axis(call.made(out.shape[d]), d, out.ndim) for d in dims)
+    heads = tuple(f for f in call.label(out) if call.atoms.are_rows(f))
+    fresh = tuple(_fresh(call, out, d, heads) for d in dims)
     call.give((*call.label(out), *fresh), out)
     _note_sizes(call, out, fresh)
+
+
+def _fresh(call: Call, out: Tensor, dim: int, heads: Label) -> Tensor:
+    """Channels along `dim`, others for each of the rows that are spread, as where a norm is laid over its head."""
+    shape = [max((f.shape[d] for f in heads), default=1) for d in range(dim)] + [1] * (out.ndim - dim)
+    shape[dim] = out.shape[dim]
+    return call.made(math.prod(shape)).view(shape)
 
 
 def _wide(call: Call, out: Tensor) -> list[int]:
@@ -48,7 +58,7 @@ def _wide(call: Call, out: Tensor) -> list[int]:
 
 def _note_sizes(call: Call, out: Tensor, label: Label) -> None:
     for factor in label:
-        dim = next(d for d, size in enumerate(factor.shape) if size > 1)
+        dim = varying(factor)[-1]
         call.size(out.shape[dim], label, dim, among=tuple(out.shape), place=dim)
 
 

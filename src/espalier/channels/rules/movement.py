@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from espalier.channels.call import Call
 from espalier.channels.labels import Label, covers, shrunk, varying
@@ -130,7 +129,10 @@ def _run(call: Call, source: Tensor, atoms: Tensor, outputs: list[Tensor]) -> li
 
 
 def _call_with(call: Call, source: Tensor, atoms: Tensor) -> list[Tensor]:
-    args, kwargs = tree_map(lambda a: atoms if a is source else a, (call.args, call.kwargs))
+    args = (
+        atoms if a is source else a for a in call.args
+    )  # those that move take no lists of tensors to move
+    kwargs = {key: atoms if a is source else a for key, a in call.kwargs.items()}
     result: Any = call.func(*args, **kwargs)
     return list(result) if isinstance(result, list | tuple) else [result]
 
