@@ -28,7 +28,7 @@ Differences on Set5, over the seeds that both have; in brackets those published 
 
 ## Before recovery
 
-Set5, seed 0: what the method itself leaves; for those that learn, after their {learned} steps.
+Set5, seed 0: what the method itself leaves; for those that learn, after their {learned} steps (GASSL 400).
 
 {pruned}
 
@@ -62,7 +62,7 @@ ANALYSIS = """\
 
 These are hundreds of steps, where the published tables are of hundreds of thousands; they tell how fast each method
 gives a usable network, not where it ends. The full preset (EDSR-baseline x2, 100,000 steps a cell) needs a GPU and
-has not been run. One seed, but for what stands under *Several seeds*: differences below 0.05 dB tell nothing.
+has not been run. One seed: differences below 0.05 dB tell nothing.
 
 - **The published order holds where most goes.** At 0.9 GASSL is above ASSL, and ASSL above L1 and scratch, on all
   three sets. At 0.7 GASSL and ASSL are level, both above L1 and scratch; at 0.5 and 0.3 GASSL is 0.2 and 0.1 dB

@@ -74,9 +74,9 @@ ANALYSIS = """\
   1.4 and 4.2 dB below it; of {steps} training steps four leave 38 for the last tuning, eight leave 19.
 - **With nine tenths of every layer's channels gone** 1 to 2 % of the MACs are left, and nothing but ours comes near
   bicubic: the DRLN has 32.9 dB by `calibrated`, 26.7 by `greg`, 25.7 from scratch. The SwinIR has 31.5 dB by
-  `calibrated` before recovery and 29.2 after it, though SSIM rises: this learning rate is too high for so small a
-  network. `greg` has 21.8 dB there, the same widths from scratch 17.1.
-- **The self-ensemble flatters weak networks**: it gives the dense ones 0.3 and 0.5 dB, the others 0.4 to 1.2 dB.
+  `calibrated` before recovery and 29.2 after it, though SSIM rises; the learning rate is probably too high for so
+  small a network. `greg` has 21.8 dB there, the same widths from scratch 17.1.
+- **The self-ensemble flatters weak networks**: it gives the dense ones 0.3 and 0.5 dB, the others 0.3 to 1.2 dB.
 {missing}"""
 Row = dict[str, Any]
 
