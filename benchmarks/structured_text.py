@@ -74,10 +74,10 @@ has not been run. One seed: differences below 0.05 dB tell nothing.
 - **GASSL needs its selection to settle.** At first all its scales fall at Adam's pace; only later do those that
   matter come to rest or rise again. Cut short, the selection ranks scales by where they began, and starves the
   residual trunk (2 of 48 channels at 0.9, after 100 steps with a travel of 0.5) or the upsampler (1 of 48, after 50
-  steps), through which everything must pass. With 100 steps and the published travel the blocks keep one channel
-  each, the trunk 5 and the upsampler 9, much as by calibrated damage (7 and 6). The short schedule now travels as far
-  as published by default. A selection whose steps are taken from pressing still leaves GASSL behind ASSL at 0.7; here
-  it takes them from recovery. At 0.5 and 0.3 one ranking under one strong penalty spares the upsampler (47 of 48
+  steps), through which everything must pass. With 100 steps and the published travel all blocks but the last keep one
+  channel, the trunk 5 and the upsampler 9, much as by calibrated damage (7 and 6). The short schedule now travels as
+  far as published by default. A selection whose steps are taken from pressing still leaves GASSL behind ASSL at 0.7;
+  here it takes them from recovery. At 0.5 and 0.3 one ranking under one strong penalty spares the upsampler (47 of 48
   channels at 0.5) at the blocks' expense.
 - **`calibrated` is above every learning method** at every share, by far where much goes: damage is measured in the
   image, linear groups are turned so that few channels carry them, and what remains is solved by least squares instead
