@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from espalier.calibration import elimination
 from espalier.calibration.elimination import Consumer, eliminate
 
 
@@ -48,3 +50,13 @@ def test_the_first_to_go_is_the_cheapest_over_all_consumers() -> None:
     found = eliminate(both, damping=1e-12)
     assert found.order[0] == int(np.argmin(alone))
     np.testing.assert_allclose(found.damage[0], min(alone), rtol=1e-5)
+
+
+def test_what_is_gathered_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(2)
+    c = consumer(torch.randn(300, 24) @ torch.randn(24, 24), torch.randn(4, 24), 3)
+    late = eliminate([c])
+    monkeypatch.setattr(elimination, "GATHERED", 1)
+    at_once = eliminate([c])
+    np.testing.assert_array_equal(late.order, at_once.order)
+    np.testing.assert_allclose(late.damage, at_once.damage, rtol=1e-9)

@@ -29,6 +29,9 @@ def test_rows_times_the_matrix_are_the_output(kind: str) -> None:
     product = torch.einsum("pgk,gok->pgo", rows, weights).flatten(1) + layer.bias
     torch.testing.assert_close(product, output_rows(layer, output, where))
     assert len(weights) == groups_of(layer)
+    with_ones = input_rows(layer, x, output, where, ones=True)
+    assert torch.equal(with_ones[..., :-1], rows)
+    assert (with_ones[..., -1] == 1).all()
 
 
 def test_rows_of_a_linear_layer_count_all_tokens() -> None:

@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import nn
 
 from espalier.calibration import record, refit
+from espalier.errors import NetworkError
 
 
 class Residual(nn.Module):
@@ -34,6 +36,13 @@ def test_the_record_tells_what_becomes_of_an_output() -> None:
     assert found["tail"].total is None
     assert found["tail"].moments.shape == (1, 8, 8)
     torch.testing.assert_close(found["tail"].output, dense(x).movedim(1, -1).flatten(0, 2).detach())
+
+
+def test_numbers_that_are_not_finite_are_named() -> None:
+    dense, _, x = networks()
+    dense.inner.weight.data[0, 0] = torch.nan
+    with pytest.raises(NetworkError, match="the layer inner gives numbers that are not finite"):
+        record(dense, x)
 
 
 def test_broken_weights_are_found_again() -> None:

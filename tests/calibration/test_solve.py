@@ -2,7 +2,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espalier.calibration.solve import Rows, fit, product
+from espalier.calibration.solve import MIRRORED, Rows, fit, gram, product
 
 
 def drawn(
@@ -52,3 +52,21 @@ def test_products_over_many_rows_keep_float64_sums() -> None:
     left = torch.full((100_000, 1), 0.1)
     exact = float(left[0, 0].double() ** 2 * 100_000)
     assert abs(float(product(left, left)) - exact) < 1e-4 * exact
+
+
+def test_half_of_a_symmetric_product_gives_the_whole() -> None:
+    rows = torch.randn(300, MIRRORED + 7)
+    found = gram(rows)
+    assert torch.equal(found, found.T)
+    torch.testing.assert_close(found, product(rows, rows), rtol=1e-5, atol=1e-3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.booleans())
+def test_the_error_of_a_rectified_output_is_that_of_its_positive_part(seed: int, added: bool) -> None:
+    inputs, weights = drawn(seed, rows=50)
+    targets, offset = torch.randn(50, 3), torch.randn(50, 3) * added
+    given_ = inputs @ weights.T.float()
+    expected = ((given_ + offset).relu() - (targets + offset).relu()).square().mean()
+    found = Rows(inputs, targets, True, offset if added else None).error(weights)
+    assert abs(found - float(expected)) <= 1e-5 * (1 + float(expected))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from espalier.calibration.layers import Layer, input_rows, output_rows, places
 from espalier.calibration.solve import gram
 from espalier.calibration.watching import Watcher, partner, tensors
+from espalier.errors import NetworkError
 
 SAMPLE = 16384
 """Output positions at which a layer is sampled."""
@@ -50,6 +51,11 @@ class Recorder(Watcher):
             return
         where = places(layer, output, self.rows, zlib.crc32(name.encode()))
         values = output_rows(layer, output, where)
+        if not torch.isfinite(values).all():
+            raise NetworkError(
+                f"the layer {name} gives numbers that are not finite on the calibration images; expected finite "
+                "ones, so nothing can be refitted to them; check the weights and the range of the input"
+            )
         moments = _moments(input_rows(layer, x, output, where)) if name in self.readers else None
         self.records[name] = Record(where, values, output.numel() // values.shape[1], moments)
         self.fresh[id(output)] = (output, name, layer)
@@ -84,6 +90,9 @@ def record(
     Args:
         readers: layers whose inputs' second moments are wanted.
         rows: positions at which each layer is sampled.
+
+    Raises:
+        NetworkError: a layer gives numbers that are not finite.
     """
     recorder = Recorder(network, readers, rows)
     with torch.no_grad():
