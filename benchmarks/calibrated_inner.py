@@ -48,9 +48,9 @@ def rows(kept: int, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def row(kept: int, way: str, network: Network, seconds: float, options: argparse.Namespace) -> dict[str, Any]:
     widths = {
-        m.out_channels
-        for name, m in network.body.named_modules()
-        if name.startswith("blocks") and name.endswith("body.0")
+        tensor.shape[0]
+        for name, tensor in network.body.named_parameters()
+        if name.startswith("blocks") and name.endswith("body.0.weight")
     }
     psnr = {
         name: evaluation.evaluate(network.eval(), options.data / "sets" / name).psnr for name in options.sets

@@ -119,9 +119,9 @@ def recovery(found: list[dict[str, Any]], work: float) -> str:
     """One line per network and start at this much work, those that only trains by Adam or from elsewhere too."""
     lines = [
         (
-            r["network"],
-            STARTS.get(r["start"], r["start"]),
-            r["optimizer"],
+            str(r["network"]),
+            str(STARTS.get(r["start"], r["start"])),
+            str(r["optimizer"]),
             f"{r['rate']:g}",
             str(r["steps"]),
             f"{r['cpu_seconds']:.0f} s",

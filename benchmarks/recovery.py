@@ -106,7 +106,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    wanted = [
+    wanted: list[dict[str, Any]] = [
         dict(zip(KEY, (name, start, options.budget, optimizer, rate, options.work), strict=True))
         for name in options.networks
         for start in options.starts
