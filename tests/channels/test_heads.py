@@ -39,10 +39,10 @@ def test_the_atoms_of_a_row_become_one() -> None:
 def test_heads_of_the_zoo_are_proven_and_reload(entry: zoo.Entry, tmp_path: Path) -> None:
     network = zoo.network(entry)
     channels = analyse(network.body, network.encode(zoo.image(entry)), heads=True)
-    assert heads_of(channels) or entry.name in WIDTHS, {
-        g.name: (g.channels, g.pattern, g.reason) for g in channels.groups
-    }
-    assert {g.name: g.reason for g in channels.groups if g.status == "rigid"} == {}
+    assert channels.share > 0.9
+    if entry.name not in WIDTHS:
+        assert heads_of(channels)
+        assert {g.name: g.reason for g in channels.groups if g.status == "rigid"} == {}
     units = units_of(channels.prunable)
     assert [channels.check(zoo.any_cut(units, seed)).reason for seed in (1, 2)] == ["", ""]
     plan = channels.plan(zoo.any_cut(units, 3))
