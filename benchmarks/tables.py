@@ -147,8 +147,8 @@ def summary(rows: Mapping[str, Any]) -> str:
     fresh = [name for name, row in rows.items() if row.get("espalier", {}).get("code", 0) == newest]
     if len(fresh) < len(rows):
         lines += [
-            f"Timed with the code as it is, beside other work on the machine: {', '.join(fresh)}, and the growing "
-            "networks; the other seconds come from earlier, slower code with nothing else running."
+            f"Timed with the code as it is, beside much other work on the machine: {', '.join(fresh)}; the other "
+            "seconds come from earlier, slower code with nothing else running."
         ]
     small, large = ratios(rows, "analyse_s"), ratios(rows, "analyse_large_s")
     if small and large:

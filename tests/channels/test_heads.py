@@ -39,7 +39,7 @@ def test_the_atoms_of_a_row_become_one() -> None:
 def test_heads_of_the_zoo_are_proven_and_reload(entry: zoo.Entry, tmp_path: Path) -> None:
     network = zoo.network(entry)
     channels = analyse(network.body, network.encode(zoo.image(entry)), heads=True)
-    assert channels.share > 0.9
+    assert channels.share >= zoo.channels(entry).share - 0.02
     if entry.name not in WIDTHS:
         assert heads_of(channels)
         assert {g.name: g.reason for g in channels.groups if g.status == "rigid"} == {}
