@@ -23,6 +23,8 @@ from espalier.networks.load import load
 from espalier.networks.prepare import prepare
 
 TURNS = 2
+CODE = 2
+"""Counted up when the analysis gets faster, so that the page tells old times from new."""
 TIMES = (1, 2, 4, 8)
 """How many times the survey's blocks."""
 GROWTH_TURNS = 5
@@ -68,7 +70,11 @@ def row_times(row: Row, known: dict[str, Any]) -> None:
     while len(mine) < TURNS:
         mine.append(ours(network.body, example))
     found = mine[-1]["found"]
-    known["espalier"] |= least(mine) | {"turns": len(mine), "outside": outside(network.body, found)}
+    known["espalier"] |= least(mine) | {
+        "turns": len(mine),
+        "code": CODE,
+        "outside": outside(network.body, found),
+    }
     before = {k: v for k, v in known["torch-pruning"].items() if k not in ("analyse_s", "analyse_large_s")}
     known["torch-pruning"] = before | least(rival)
 

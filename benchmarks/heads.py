@@ -48,9 +48,9 @@ Written by `benchmarks/heads.py`; python {python}, torch {torch}.
 
 {table}
 
-Layers with different numbers of heads (2 and 3, say) under one embedding keep their heads where the code takes
-the width from the embedding: no share suits both. `--keep-architecture` knows no heads: the constructor's head
-count and its embedding would have to change together.
+Layers whose numbers of heads have no common divisor (2 and 3, say) under one embedding keep their heads where
+the code takes the width from the embedding: no share suits both. `--keep-architecture` knows no heads: the
+constructor's head count and its embedding would have to change together.
 """
 
 

@@ -143,10 +143,12 @@ def summary(rows: Mapping[str, Any]) -> str:
             f"Torch-Pruning: {sum(bool(t.get('runs')) for t in theirs)} of {len(theirs)} run; "
             f"{reaching(theirs)} reach 3.5×."
         ]
-    if len(timed(rows)) < len(rows):
+    newest = max(o.get("code", 0) for o in ours)
+    fresh = [name for name, row in rows.items() if row.get("espalier", {}).get("code", 0) == newest]
+    if len(fresh) < len(rows):
         lines += [
-            f"{len(timed(rows))} rows are timed with the code as it is, none of them "
-            "with attention; the seconds of the others, and all other columns, come from earlier code."
+            f"Timed with the code as it is, beside much other work on the machine: {', '.join(fresh)}; the other "
+            "seconds come from earlier, slower code with nothing else running."
         ]
     small, large = ratios(rows, "analyse_s"), ratios(rows, "analyse_large_s")
     if small and large:

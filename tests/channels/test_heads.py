@@ -17,8 +17,8 @@ from espalier.surgery import apply_
 from tests import foreign, zoo
 from tests.channels.blocks import Attention, Chain, TransposedAttention
 
-ONE = {"DITN", "ATD"}
-"""Zoo networks where some attention has a single head, or whose heads are one dictionary."""
+WIDTHS = {"DITN", "RGT", "GRL", "CRAFT", "ATD"}
+"""Zoo networks where tiny layers have single heads, or no share of heads suits all: some may keep their widths."""
 
 
 def heads_of(channels: Channels) -> list[ChannelGroup]:
@@ -35,12 +35,14 @@ def test_the_atoms_of_a_row_become_one() -> None:
     assert classes.children == {}
 
 
-@zoo.each([e for e in zoo.ATTENTION if e.name not in ONE])
+@zoo.each(zoo.ATTENTION)
 def test_heads_of_the_zoo_are_proven_and_reload(entry: zoo.Entry, tmp_path: Path) -> None:
     network = zoo.network(entry)
     channels = analyse(network.body, network.encode(zoo.image(entry)), heads=True)
-    assert heads_of(channels), {g.name: (g.channels, g.pattern, g.reason) for g in channels.groups}
-    assert {g.name: g.reason for g in channels.groups if g.status == "rigid"} == {}
+    assert channels.share >= zoo.channels(entry).share - 0.02
+    if entry.name not in WIDTHS:
+        assert heads_of(channels)
+        assert {g.name: g.reason for g in channels.groups if g.status == "rigid"} == {}
     units = units_of(channels.prunable)
     assert [channels.check(zoo.any_cut(units, seed)).reason for seed in (1, 2)] == ["", ""]
     plan = channels.plan(zoo.any_cut(units, 3))

@@ -125,7 +125,12 @@ def analyse(
         return found(lambda traced: traced)
     whole = found(whole_heads)
     stuck = rows_held_back(whole.trace, whole.classes, whole.groups)
-    return found(lambda traced: whole_heads(traced, but=stuck)) if stuck else whole
+    if not stuck:
+        return whole
+    mixed = found(lambda traced: whole_heads(traced, but=stuck))
+    if all(group.status != "rigid" for group in mixed.groups):
+        return mixed
+    return max(mixed, found(lambda traced: traced), key=lambda channels: channels.share)
 
 
 def proven(channels: Channels, seed: int) -> Channels:
