@@ -14,7 +14,7 @@ __all__ = ["Exported", "Match", "Request", "Target", "Verification", "target", "
 def targets() -> list[str]:
     """The names that `target` knows."""
     found = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(set(found) - {"job", "photograph", "standard", "target", "trace", "verify"})
+    return sorted(set(found) - {"job", "photograph", "rectifiers", "standard", "target", "trace", "verify"})
 
 
 def target(name: str) -> Target:
