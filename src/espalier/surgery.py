@@ -15,8 +15,9 @@ def apply_(module: nn.Module, plan: PrunePlan) -> None:
     Raises:
         PlanError: a tensor, axis or attribute of the plan is not in the module; nothing was changed.
     """
-    tensors = _named_tensors(module)
-    _check(module, tensors, plan)
+    modules = dict(module.named_modules(remove_duplicate=False))
+    tensors = _tensors_of(modules)
+    _check(modules, tensors, plan)
     touched: dict[int, list[int]] = {}
     for cut in plan.cuts:
         tensor = tensors[cut.tensor]
@@ -25,8 +26,8 @@ def apply_(module: nn.Module, plan: PrunePlan) -> None:
         touched[id(tensor)].append(cut.dim)
         _narrow_(tensor, cut)
     for relink in plan.relinks:
-        _relink_(module.get_submodule(relink.module), relink)
-    for submodule in module.modules():
+        _relink_(modules[relink.module], relink)
+    for submodule in modules.values():
         _refresh_sizes_(submodule)
 
 
@@ -77,13 +78,22 @@ def apply_to_optimizer_(optimizer: torch.optim.Optimizer, module: nn.Module, pla
                 state[key] = _select(value, cut)
 
 
-def _named_tensors(module: nn.Module) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = dict(module.named_parameters(remove_duplicate=False))
-    tensors.update(module.named_buffers(remove_duplicate=False))
-    return tensors
+def named_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """All parameters, then all buffers, by name; tied ones stand under each of their names."""
+    return _tensors_of(dict(module.named_modules(remove_duplicate=False)))
 
 
-def _check(module: nn.Module, tensors: Mapping[str, Tensor], plan: PrunePlan) -> None:
+def _tensors_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    parameters: dict[str, Tensor] = {}
+    buffers: dict[str, Tensor] = {}
+    for place, module in modules.items():
+        prefix = place + "." if place else ""
+        parameters |= {prefix + key: value for key, value in module._parameters.items() if value is not None}
+        buffers |= {prefix + key: value for key, value in module._buffers.items() if value is not None}
+    return parameters | buffers
+
+
+def _check(modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], plan: PrunePlan) -> None:
     for cut in plan.cuts:
         tensor = tensors.get(cut.tensor)
         if tensor is None:
@@ -99,7 +109,6 @@ def _check(module: nn.Module, tensors: Mapping[str, Tensor], plan: PrunePlan) ->
             raise PlanError(
                 f"the plan keeps positions outside 0..{cut.size - 1} of {cut.tensor!r}: {cut.kept}"
             )
-    modules = dict(module.named_modules())
     for relink in plan.relinks:
         owner = modules.get(relink.module)
         if owner is None or not hasattr(owner, relink.attribute):

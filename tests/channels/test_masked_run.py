@@ -40,12 +40,12 @@ def test_labels_of_the_traced_run_do_for_smaller_images(size: tuple[int, int]) -
     found = analyse(Attention(), sample_inputs(3, 8, 8))
     kept = zoo.any_cut(units_of(found.prunable), 3)
     dead = dead_classes(found.groups, found.classes, kept)
-    rehearsal = Rehearsal(found.network, (sample_inputs(3, *size),))
     script = Script(found.trace.counted, found.trace.atoms)
     lives = script.lives(found.classes, dead)
-    anew = rehearsal.whole(lambda _: None, lambda n: MaskedRun(n, found.classes, dead, rescale=False))
-    again = rehearsal.whole(lambda _: None, lambda _: Replay(script, lives, rescale=False))
-    plain = rehearsal.run()
+    with Rehearsal(found.network, (sample_inputs(3, *size),)) as rehearsal:
+        anew = rehearsal.whole(lambda _: None, lambda n: MaskedRun(n, found.classes, dead, rescale=False))
+        again = rehearsal.whole(lambda _: None, lambda _: Replay(script, lives, rescale=False))
+        plain = rehearsal.run()
     assert torch.equal(anew[0], again[0])
     assert not torch.equal(anew[0], plain[0])
 
@@ -53,9 +53,8 @@ def test_labels_of_the_traced_run_do_for_smaller_images(size: tuple[int, int]) -
 def test_another_run_than_the_traced_one_is_noticed() -> None:
     found = analyse(Attention(), sample_inputs(3, 8, 8), prove=False)
     lives = np.ones(found.trace.atoms.count + 1, dtype=bool)
-    rehearsal = Rehearsal(nn.Conv2d(3, 3, 1), (sample_inputs(3, 4, 4),))
     for counted in (found.trace.counted, found.trace.counted[1:]):
-        with pytest.raises(Diverged):
+        with Rehearsal(nn.Conv2d(3, 3, 1), (sample_inputs(3, 4, 4),)) as rehearsal, pytest.raises(Diverged):
             rehearsal.whole(
                 lambda _: None,
                 lambda _, c=counted: Replay(Script(c, found.trace.atoms), lives, rescale=False),

@@ -1,7 +1,8 @@
-"""The copy on which cuts are tried: left as it was, in float64, on a smaller image where that shows the same."""
+"""The rehearsal of cuts: the network is left as it was; float64; a smaller image where that shows the same."""
 
 from collections import Counter
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -29,22 +30,38 @@ class Remembers(nn.Module):
 
 
 def test_a_trial_leaves_no_trace() -> None:
-    rehearsal = Rehearsal(Remembers(), (sample_inputs(3, 8, 8),))
-    before = {name: value.clone() for name, value in rehearsal.network.state_dict().items()}
-    with rehearsal.trial() as network:
-        network.size = 4
-        network.head.weight.data = network.head.weight.data[:4] + 1
-        network.seen += 5
-        network.cache["scale"] = torch.zeros(1)
-        network.fresh = 1
-    after = rehearsal.network
-    assert (after.size, after.cache, hasattr(after, "fresh")) == (8, {}, False)
-    assert all(torch.equal(value, before[name]) for name, value in after.state_dict().items())
+    with Rehearsal(Remembers(), (sample_inputs(3, 8, 8),)) as rehearsal:
+        before = {name: value.clone() for name, value in rehearsal.network.state_dict().items()}
+        with rehearsal.trial() as network:
+            network.size = 4
+            network.head.weight.data = network.head.weight.data[:4] + 1
+            network.seen += 5
+            network.cache["scale"] = torch.zeros(1)
+            network.fresh = 1
+        after = rehearsal.network
+        assert (after.size, after.cache, hasattr(after, "fresh")) == (8, {}, False)
+        assert all(torch.equal(value, before[name]) for name, value in after.state_dict().items())
+
+
+def test_afterwards_the_network_is_what_it_was() -> None:
+    network = Remembers().train()
+    nn.init.zeros_(network.head.bias)  # constant, so it is random meanwhile
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.raises(KeyboardInterrupt), Rehearsal(network, (sample_inputs(3, 8, 8),)) as rehearsal:
+        assert not network.training
+        assert all(value.dtype == torch.float64 for value in network.state_dict().values())
+        assert network.head.bias.any()
+        rehearsal.run()
+        raise KeyboardInterrupt
+    assert network.training
+    assert network.cache == {}
+    after = network.state_dict()
+    assert {name: value.dtype for name, value in after.items()} == dict.fromkeys(before, torch.float32)
+    assert all(torch.equal(value, before[name]) for name, value in after.items())
 
 
 def test_runs_are_in_double_whatever_the_code_asks_for() -> None:
-    rehearsal = Rehearsal(Remembers(), (sample_inputs(3, 8, 8),))
-    with rehearsal.trial():
+    with Rehearsal(Remembers(), (sample_inputs(3, 8, 8),)) as rehearsal, rehearsal.trial():
         assert [t.dtype for t in rehearsal.run()] == [torch.float64]
 
 
@@ -56,8 +73,8 @@ def test_what_a_run_leaves_on_the_network_does_not_reach_the_next_trial() -> Non
 
 def shrunk(network: nn.Module, height: int, width: int) -> tuple[int, int]:
     inputs = (sample_inputs(3, height, width),)
-    rehearsal = Rehearsal(network, inputs, trace(network, inputs).calls)
-    rehearsal.settle(lambda _: None, lambda _: Doubles())
+    with Rehearsal(network, inputs, trace(network, inputs).calls) as rehearsal:
+        rehearsal.settle(lambda _: None, lambda _: Doubles())
     return tuple(rehearsal.inputs[0].shape[2:])
 
 

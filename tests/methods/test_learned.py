@@ -9,18 +9,9 @@ from espalier.costs import count
 from espalier.methods import job as jobs
 from espalier.methods.calibrated import material
 from tests import zoo
+from tests.methods.jobs import LEARNED as METHODS
 from tests.methods.jobs import job
 
-METHODS: dict[str, dict[str, Any]] = {
-    "srp": {"steps": 3},
-    "assl": {"steps": 4},
-    "gassl": {"steps": 3, "select": 2},
-    "greg": {"steps": 3},
-    "group_sparse": {"steps": 2},
-    "stepwise": {"rounds": 2, "steps": 1, "learn": "growing", "learn_steps": 1},
-    "guided": {"rounds": 2, "steps": 1},
-}
-"""Method -> options."""
 FAST = ("edsr", "srresnet", "bsrn", "SwinIR")
 """Residual trunk and pixel shuffle; BatchNorm and PReLU; depthwise; attention, LayerNorm and MLP."""
 UNTRAINABLE = ("SeemoRe", "IPT")

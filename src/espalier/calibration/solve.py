@@ -97,10 +97,10 @@ def fit(rows: Rows, start: Tensor, *, rounds: int = 2) -> Tensor:
         return start
     solve = _solver(grams[0].add_(grams.pop()), chosen)
     weights = start + solve(moments[0] + moments[1]).T
-    return _mend(rows, weights, solve, rounds) if rows.rectified else weights
+    return mend(rows, weights, solve, rounds) if rows.rectified else weights
 
 
-def _mend(rows: Rows, weights: Tensor, solve: Callable[[Tensor], Tensor], rounds: int) -> Tensor:
+def mend(rows: Rows, weights: Tensor, solve: Callable[[Tensor], Tensor], rounds: int) -> Tensor:
     """More solutions where only the positive part matters (Zhang et al., TPAMI 2016, section 3.3).
 
     Where the target is negative any negative output is right, so what a solution gives there is the next one's target.

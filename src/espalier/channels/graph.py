@@ -1,6 +1,7 @@
 """`analyse`: trace a network, find its channel groups and prove them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,7 +15,7 @@ from espalier.channels.cost import CostModel
 from espalier.channels.even import even_groups
 from espalier.channels.groups import ChannelGroup
 from espalier.channels.heads import rows_held_back, whole_heads
-from espalier.channels.lowering import Frozen, Kept, dead_classes, links_of, lower
+from espalier.channels.lowering import Frozen, Kept, Lowering, dead_classes
 from espalier.channels.patterns import named
 from espalier.channels.proof import Prover, Verdict
 from espalier.channels.records import Trace, Unknown
@@ -71,13 +72,15 @@ class Channels:
         Raises:
             PlanError: an unknown group or channel, or a group that would lose all its channels.
         """
-        return lower(self.network, self.trace, self.groups, self.classes, kept, self.frozen)
+        lowering = Lowering(self.network, self.trace, self.groups, self.classes)
+        return lowering.plan(kept, dead_classes(self.groups, self.classes, kept), self.frozen)
 
     def check(self, kept: Kept) -> Verdict:
         """Prove one cut: the cut network against the masked one, in float64."""
         dead = dead_classes(self.groups, self.classes, kept)
-        rehearsal = Rehearsal(self.network, self.inputs)
-        return Prover(rehearsal, self.trace, self.classes).check(self.plan(kept), dead)
+        plan = self.plan(kept)
+        with Rehearsal(self.network, self.inputs) as rehearsal:
+            return Prover(rehearsal, self.trace, self.classes).check(plan, dead)
 
     def _repr_html_(self) -> str:
         """The groups, for notebooks."""
@@ -135,23 +138,25 @@ def analyse(
 
 def proven(channels: Channels, seed: int) -> Channels:
     """The channels with every group tried by cutting it."""
-    solver = Solver(rehearsal_check(channels), np.random.default_rng(seed), module_types(channels.network))
-    groups = solver.solve(channels.groups)
+    with rehearsed(channels) as check:
+        solver = Solver(check, np.random.default_rng(seed), module_types(channels.network))
+        groups = solver.solve(channels.groups)
     return replace(channels, groups=_marked(channels, groups), frozen=solver.frozen)
 
 
-def rehearsal_check(channels: Channels) -> Check:
-    """`channels.check` with one float64 copy made for many cuts, and with a choice of frozen attributes."""
-    rehearsal = Rehearsal(channels.network, channels.inputs, channels.trace.calls)
-    prover = Prover(rehearsal, channels.trace, channels.classes)
-    traced, classes, groups = channels.trace, channels.classes, channels.groups
-    links = links_of(channels.network, traced)
+@contextmanager
+def rehearsed(channels: Channels) -> Iterator[Check]:
+    """`channels.check` for many cuts, with a choice of frozen attributes; meanwhile the network is in float64."""
+    lowering = Lowering(channels.network, channels.trace, channels.groups, channels.classes)
+    with Rehearsal(channels.network, channels.inputs, channels.trace.calls) as rehearsal:
+        prover = Prover(rehearsal, channels.trace, channels.classes)
 
-    def check(kept: Kept, frozen: Frozen) -> tuple[Verdict, PrunePlan]:
-        plan = lower(channels.network, traced, groups, classes, kept, frozen, links)
-        return prover.check(plan, dead_classes(groups, classes, kept)), plan
+        def check(kept: Kept, frozen: Frozen) -> tuple[Verdict, PrunePlan]:
+            dead = dead_classes(channels.groups, channels.classes, kept)
+            plan = lowering.plan(kept, dead, frozen)
+            return prover.check(plan, dead), plan
 
-    return check
+        yield check
 
 
 def module_types(network: nn.Module) -> dict[str, str]:

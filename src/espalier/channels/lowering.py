@@ -74,65 +74,88 @@ def _check_shares(groups: Sequence[ChannelGroup], kept: Kept) -> None:
                 )
 
 
-def alive(label: Label, classes: Classes, dead: np.ndarray) -> list[np.ndarray]:
-    """For each factor, which of its positions live."""
-    result = []
-    for factor in label:
-        ids = classes.of(factor)
-        result.append((ids == ALIVE) | ~dead[np.maximum(ids, 0)])
-    return result
+class Lowering:
+    """Makes plans of one traced network's cuts; what all of them need is found once."""
 
+    def __init__(
+        self, network: nn.Module, trace: Trace, groups: Sequence[ChannelGroup], classes: Classes
+    ) -> None:
+        self.groups = groups
+        self.classes = classes
+        self.links = links_of(network, trace)
+        self._owned = [
+            (name, dim, classes.of(atoms))
+            for name, axes in trace.owners.items()
+            for dim, atoms in enumerate(axes)
+            if atoms is not None
+        ]
+        self._counted = {id(f): classes.of(f) for link in self.links for f in link.use.label}
 
-def survivors(use: SizeUse, classes: Classes, dead: np.ndarray) -> int:
-    """How many of the positions that an integer counts are left."""
-    dim, count = use.dim, None
-    for factor, lives in zip(use.label, alive(use.label, classes, dead), strict=True):
-        if factor.shape[dim] == 1:
-            continue
-        others = tuple(d for d in varying(factor) if d != dim)
-        part = np.take(lives, range(use.start, use.stop or lives.shape[dim]), axis=dim)
-        if others and max(others) < dim:  # the inner dimension: rows keep different positions, equally many
-            found = int(part.sum(axis=dim).max())
-        else:
-            found = int(part.any(axis=others).sum())
-        count = found if count is None else min(count, found)
-    assert count is not None
-    return count
+    def plan(self, kept: Kept, dead: np.ndarray, frozen: Frozen = frozenset()) -> PrunePlan:
+        """The plan that keeps `kept` of each named group, `dead` being the classes that go.
 
+        Raises:
+            PlanError: tied groups would keep different shares.
+        """
+        _check_shares(self.groups, kept)
+        relinks = tuple(self._relinks(dead, frozen))
+        sizes = {group.name: group.channels for group in self.groups}
+        choices = tuple(
+            Choice(name, sizes[name], tuple(int(c) for c in channels)) for name, channels in kept.items()
+        )
+        return PrunePlan(tuple(self._cuts(dead)), relinks, choices)
 
-def lower(
-    network: nn.Module,
-    trace: Trace,
-    groups: Sequence[ChannelGroup],
-    classes: Classes,
-    kept: Kept,
-    frozen: Frozen = frozenset(),
-    links: Sequence[Link] | None = None,
-) -> PrunePlan:
-    """The plan that keeps `kept` of each named group; groups not named stay whole.
+    def _cuts(self, dead: np.ndarray) -> Iterator[Cut]:
+        for name, dim, owners in self._owned:
+            lives = ~dead[owners]
+            if not lives.all():
+                yield Cut(name, dim, len(lives), tuple(np.flatnonzero(lives).tolist()))
 
-    Args:
-        links: what `links_of` finds, where that is known already.
-    """
-    dead = dead_classes(groups, classes, kept)
-    _check_shares(groups, kept)
-    cuts = tuple(_cuts(trace, classes, dead))
-    links = links_of(network, trace) if links is None else links
-    relinks = tuple(_relinks(links, classes, dead, frozen))
-    sizes = {group.name: group.channels for group in groups}
-    choices = tuple(
-        Choice(name, sizes[name], tuple(int(c) for c in channels)) for name, channels in kept.items()
-    )
-    return PrunePlan(cuts, relinks, choices)
+    def _relinks(self, dead: np.ndarray, frozen: Frozen) -> Iterator[Relink]:
+        """The integers that follow a cut, by the majority of their uses.
 
+        A lone integer that counts both heads and the width of one, as these are equally many, is the number of heads:
+        the width follows from it in all code of this kind.
+        """
+        votes: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
+        of_heads: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
+        left: dict[tuple, int] = {}
+        for link in self.links:
+            if (link.kind, link.attribute) not in frozen:
+                use = link.use
+                same = (tuple(map(id, use.label)), use.dim, use.start, use.stop)
+                if same not in left:
+                    left[same] = self._survivors(use, dead)
+                place = use.module, link.attribute, link.path, use.value
+                votes[place][left[same]] += 1
+                if any(f.shape[use.dim] > 1 and varying(f)[-1] != use.dim for f in use.label):
+                    of_heads[place][left[same]] += 1
+        alike = Counter((module, old) for module, _, _, old in votes)
+        for place, counter in votes.items():
+            module, attribute, path, old = place
+            if place in of_heads and alike[module, old] == 1:
+                counter = of_heads[place]
+            new = max(counter, key=lambda value: (counter[value], value != old))
+            if new != old:
+                yield Relink(module, attribute, path, old, new)
 
-def _cuts(trace: Trace, classes: Classes, dead: np.ndarray) -> Iterator[Cut]:
-    for name, axes in trace.owners.items():
-        for dim, atoms in enumerate(axes):
-            if atoms is not None:
-                lives = ~dead[classes.of(atoms)]
-                if not lives.all():
-                    yield Cut(name, dim, len(lives), tuple(np.flatnonzero(lives).tolist()))
+    def _survivors(self, use: SizeUse, dead: np.ndarray) -> int:
+        """How many of the positions that an integer counts are left."""
+        dim, count = use.dim, None
+        for factor in use.label:
+            if factor.shape[dim] == 1:
+                continue
+            ids = self._counted[id(factor)]
+            part = ids.take(range(use.start, use.stop or ids.shape[dim]), axis=dim)
+            lives = (part == ALIVE) | ~dead[part]
+            others = tuple(d for d in varying(factor) if d != dim)
+            if others and max(others) < dim:  # the inner dimension: rows keep different positions, equally many
+                found = int(lives.sum(axis=dim).max())
+            else:
+                found = int(lives.any(axis=others).sum())
+            count = found if count is None else min(count, found)
+        assert count is not None
+        return count
 
 
 def links_of(network: nn.Module, trace: Trace) -> list[Link]:
@@ -145,35 +168,6 @@ def links_of(network: nn.Module, trace: Trace) -> list[Link]:
             if (use.module, attribute) not in trace.assigned:
                 found.append(Link(use, type(module).__name__, attribute, path))
     return found
-
-
-def _relinks(links: Sequence[Link], classes: Classes, dead: np.ndarray, frozen: Frozen) -> Iterator[Relink]:
-    """The integers that follow a cut, by the majority of their uses.
-
-    A lone integer that counts both heads and the width of one, as these are equally many, is the number of heads: the
-    width follows from it in all code of this kind.
-    """
-    votes: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
-    of_heads: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
-    left: dict[tuple, int] = {}
-    for link in links:
-        if (link.kind, link.attribute) not in frozen:
-            use = link.use
-            same = (tuple(map(id, use.label)), use.dim, use.start, use.stop)
-            if same not in left:
-                left[same] = survivors(use, classes, dead)
-            place = use.module, link.attribute, link.path, use.value
-            votes[place][left[same]] += 1
-            if any(f.shape[use.dim] > 1 and varying(f)[-1] != use.dim for f in use.label):
-                of_heads[place][left[same]] += 1
-    alike = Counter((module, old) for module, _, _, old in votes)
-    for place, counter in votes.items():
-        module, attribute, path, old = place
-        if place in of_heads and alike[module, old] == 1:
-            counter = of_heads[place]
-        new = max(counter, key=lambda value: (counter[value], value != old))
-        if new != old:
-            yield Relink(module, attribute, path, old, new)
 
 
 def _places(module: nn.Module, use: SizeUse) -> Iterator[tuple[str, tuple[int, ...]]]:

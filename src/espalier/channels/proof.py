@@ -5,6 +5,7 @@ make it equal, dead positions are kept out of sums too, and statistics (norms, s
 ones, as they do in the cut network.
 """
 
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class Prover:
         self.statistics = np.unique(np.concatenate(over)) if over else np.empty(0, dtype=np.int64)
         """Classes over which statistics run."""
         self.rescales = found.rescales
+        self.failing: set[tuple[type[nn.Module], str]] = set()
+        """Kinds of failures that cuts have led to on an image of full size."""
         self.ways: list[str] = []
         """Those that have been right before the others."""
 
@@ -79,13 +82,37 @@ class Prover:
         if not self.ways:
             counted = bool(dead[self.statistics].any())
             self.ways = _likely(counted, self.rescales)
+        unsettled = len(self.rehearsal.sizes) > 1
+        self.rehearsal.inputs = self.rehearsal.sizes[0]
         known: dict[str, Outputs] = {}
-        if len(self.rehearsal.sizes) > 1:  # the whole network tells which image will do
+        found = self._cut(plan)
+        if isinstance(found, Verdict) and unsettled and self._kind(found) not in self.failing:
+            found = self._on_the_largest(plan, found)
+        if isinstance(found, Verdict):
+            return found
+        if unsettled:  # the whole network tells which image will do
+            tried = self.rehearsal.inputs
             outputs = self._masked(self.ways[0], plan, dead, self.rehearsal.settle)
             if outputs is not None:
                 known[self.ways[0]] = outputs
-        found = self._cut(plan)
+            if self.rehearsal.inputs is not tried:
+                found = self._cut(plan)
         return found if isinstance(found, Verdict) else self._compared(found, known, plan, dead)
+
+    def _on_the_largest(self, plan: PrunePlan, wrong: Verdict) -> list[Tensor] | Verdict:
+        """Tells whether it is the cut that fails, or the image that is too small, which is then left out."""
+        self.rehearsal.inputs = self.rehearsal.sizes[-1]
+        found = self._cut(plan)
+        if isinstance(found, Verdict):
+            self.failing.add(self._kind(found))
+        if self._kind(wrong) not in self.failing:
+            self.rehearsal.sizes.pop(0)
+        return found
+
+    def _kind(self, wrong: Verdict) -> tuple[type[nn.Module], str]:
+        """What is alike in failures of one cause: the type of the module, and the message without its numbers."""
+        module = self.rehearsal.network.get_submodule(wrong.module)
+        return type(module), re.sub(r"\d+", "", wrong.reason.partition(": ")[2])
 
     def _compared(
         self, found: list[Tensor], known: dict[str, Outputs], plan: PrunePlan, dead: np.ndarray

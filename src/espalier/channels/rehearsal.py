@@ -1,10 +1,9 @@
-"""A float64 copy of a network on which cuts are tried; every trial leaves it as it was."""
+"""A network turned to float64 for a while, on which cuts are tried; every trial leaves it as it was."""
 
-import copy
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
 from espalier.channels.call import operator_name
-from espalier.channels.trace import named_tensors
 from espalier.channels.unchanged import Snapshot
+from espalier.surgery import named_tensors
 
 
 class Diverged(Exception):
@@ -42,10 +41,13 @@ class Watch(Protocol):
 
 
 class Rehearsal:
-    """The copy, in evaluation mode, and its inputs; constant parameters are random: nothing hides behind a zero.
+    """The network in float64 and in evaluation mode, and its inputs. Constant parameters are random, so that nothing
+    hides behind a zero.
+
+    A context: no copy is made, and on leaving it the network is what it was.
 
     Args:
-        calls: how often each operator runs on these inputs; if given, the copy runs on the smallest image on which
+        calls: how often each operator runs on these inputs; if given, the network runs on the smallest image on which
             the same operators run.
     """
 
@@ -56,21 +58,32 @@ class Rehearsal:
         calls: Counter[str] | None = None,
         seed: int = 0,
     ) -> None:
-        self.network = copied(network).double().eval()
+        self.network = network
         self.inputs = [tree_map(_double, x) for x in inputs]
         self.calls = calls
         self.sizes = [self.inputs] if calls is None else [*_smaller(self.inputs), self.inputs]
         """Inputs that may do, the smallest first; one once it is settled."""
         self.short = True
         """Whether the network's own code may ask for less than float64."""
-        generator = torch.Generator().manual_seed(seed)
-        self.tensors = dict(named_tensors(self.network))
-        """The copy's parameters and buffers by name."""
-        for tensor in self.tensors.values():
-            if tensor.is_floating_point() and tensor.numel() and bool((tensor == tensor.flatten()[0]).all()):
+        self.seed = seed
+        self.tensors: dict[str, Tensor] = {}
+        """The network's parameters and buffers by name."""
+
+    def __enter__(self) -> Self:
+        self._original = Snapshot(self.network)
+        generator = torch.Generator().manual_seed(self.seed)
+        self.tensors = named_tensors(self.network)
+        for tensor in {id(t): t for t in self.tensors.values()}.values():
+            tensor.data = _double(tensor.data)
+            if tensor.is_floating_point() and tensor.numel() and _constant(tensor.data):
                 noise = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
                 tensor.data = tensor.data + 0.1 * noise.to(tensor.device)
+        self.network.eval()
         self._before = Snapshot(self.network)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._original.restore()
 
     def settle(self, change: Change, watch: Callable[[nn.Module], Watch]) -> list[Tensor] | None:
         """Choose the image; gives what `whole` would, or None where only the largest is left.
@@ -93,7 +106,7 @@ class Rehearsal:
         return None
 
     def whole(self, change: Change, watch: Callable[[nn.Module], Watch]) -> list[Tensor]:
-        """The outputs of the copy once `change`d, under a mode that `watch` makes."""
+        """The outputs of the network once `change`d, under a mode that `watch` makes."""
         outputs, mode = self._watched(change, watch)
         self.short = mode.short
         return outputs
@@ -112,7 +125,7 @@ class Rehearsal:
         return not missing and all(calls[k] == self.calls[k] for k in _PRODUCTS)
 
     def run(self, mode: Watch | None = None) -> list[Tensor]:
-        """The outputs of the copy as it is."""
+        """The outputs of the network as it is."""
         inputs = [tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, x) for x in self.inputs]
         watched = mode or (Doubles() if self.short else nullcontext())
         with torch.no_grad(), _doubles(), watched:
@@ -121,21 +134,17 @@ class Rehearsal:
 
     @contextmanager
     def trial(self) -> Iterator[nn.Module]:
-        """The copy, to be changed in any way; afterwards it is as before."""
+        """The network, to be changed in any way; afterwards it is as before."""
         try:
             yield self.network
         finally:
             self._before.restore()
 
 
-def copied(network: nn.Module) -> nn.Module:
-    """A deep copy; what every module has but does not use, such as its empty lists of hooks, is not copied again."""
-    memo: dict[int, Any] = {}
-    for module in network.modules():
-        for value in vars(module).values():
-            if type(value) in (dict, OrderedDict) and not value:
-                memo[id(value)] = type(value)()
-    return copy.deepcopy(network, memo)
+def _constant(tensor: Tensor) -> bool:
+    """Whether all numbers are the same; mostly two of them tell already."""
+    flat = tensor.reshape(-1)
+    return bool(flat[0] == flat[-1]) and bool((flat == flat[0]).all())
 
 
 def _smaller(inputs: list[Any]) -> list[list[Any]]:

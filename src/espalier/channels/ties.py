@@ -38,7 +38,7 @@ def common_tie(
         taken = set(map(id, fresh))
         loose = [unit for unit in loose if id(unit) not in taken]
         verdict = check([*loose, tied[0].joined(tied[1:])])
-    return _loosened(loose, tied, again)
+    return _loosened(loose, tied, again, times=1) or _loosened(loose, tied, again, times=2)
 
 
 def _modules(types: dict[str, str], failing: str) -> set[str]:
@@ -71,8 +71,13 @@ def role(unit: Unit) -> str:
     return re.sub(r"\d+", "N", unit.groups[0].name)
 
 
-def _loosened(loose: list[Unit], tied: list[Unit], check: Check) -> list[Unit]:
-    """Set every role free that need not be tied, the coarsest first."""
+def _loosened(loose: list[Unit], tied: list[Unit], check: Check, times: int) -> list[Unit] | None:
+    """Set every role free that need not be tied, the coarsest first.
+
+    One cut may be right by chance. Where each role had one only, another of the result confirms them all; None if
+    it does not.
+    """
+    held = len(tied)
     roles = sorted({role(unit): unit.levels for unit in tied}.items(), key=lambda item: item[1])
     for name, _ in roles:
         free = [unit for unit in tied if role(unit) == name]
@@ -80,8 +85,7 @@ def _loosened(loose: list[Unit], tied: list[Unit], check: Check) -> list[Unit]:
         if not rest:
             continue
         trial = [*loose, *free, rest[0].joined(rest[1:])]
-        if (
-            check(trial) is None and check(trial) is None
-        ):  # twice: the first cut may have been right by chance
+        if all(check(trial) is None for _ in range(times)):
             loose, tied = [*loose, *free], rest
-    return [*loose, tied[0].joined(tied[1:])]
+    found = [*loose, tied[0].joined(tied[1:])]
+    return found if times > 1 or len(tied) == held or check(found) is None else None

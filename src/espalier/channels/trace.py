@@ -25,6 +25,7 @@ from espalier.channels.records import Event, Trace, Unknown
 from espalier.channels.rules import find_rule
 from espalier.channels.rules.making import RULES as MAKERS
 from espalier.channels.unchanged import unchanged
+from espalier.surgery import named_tensors
 
 
 class Tracer(TorchDispatchMode):
@@ -42,7 +43,7 @@ class Tracer(TorchDispatchMode):
         self.used: set[int] = set()
         self.names = {module: name for name, module in network.named_modules()}
         self.tensors = named_tensors(network)
-        for name, tensor in self.tensors:
+        for name, tensor in self.tensors.items():
             self._own(name, tensor)
         self.trace.atoms.owned = self.trace.atoms.count
 
@@ -127,7 +128,7 @@ class Tracer(TorchDispatchMode):
 
     def unused(self) -> list[Tensor]:
         """Tensors with channels that no run has touched yet."""
-        return [t for _, t in self.tensors if id(t) not in self.used and self.label(t)]
+        return [t for t in self.tensors.values() if id(t) not in self.used and self.label(t)]
 
     def pin_unused(self) -> None:
         """A tensor that this run never touched may matter in another, so it stays whole."""
@@ -175,14 +176,6 @@ def is_counted(name: str, args: tuple[Any, ...]) -> bool:
     return name.rstrip("_") in COUNTING or (
         name in FACTORS and isinstance(args[0], Tensor) and isinstance(args[1], float)
     )
-
-
-def named_tensors(network: nn.Module) -> list[tuple[str, Tensor]]:
-    """All parameters and buffers by name, tied ones under each of their names."""
-    return [
-        *network.named_parameters(remove_duplicate=False),
-        *network.named_buffers(remove_duplicate=False),
-    ]
 
 
 def trace(network: nn.Module, inputs: Sequence[Any]) -> Trace:

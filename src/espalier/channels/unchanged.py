@@ -14,9 +14,12 @@ class Snapshot:
     """All tensors and attributes of a network, and what lists, dicts and sets of its modules hold."""
 
     def __init__(self, network: nn.Module) -> None:
-        self._tensors = [(t, t.data) for t in network.parameters()]
-        self._buffers = [(t, t.data, t.data.clone()) for t in network.buffers()]
-        self._states = [(vars(module), dict(vars(module))) for module in network.modules()]
+        modules = list(network.modules())
+        parameters = {id(t): t for module in modules for t in module._parameters.values() if t is not None}
+        buffers = {id(t): t for module in modules for t in module._buffers.values() if t is not None}
+        self._tensors = [(t, t.data) for t in parameters.values()]
+        self._buffers = [(t, t.data, t.data.clone()) for t in buffers.values()]
+        self._states = [(vars(module), dict(vars(module))) for module in modules]
         held = (c for _, saved in self._states for c in saved.values() if type(c) in _CONTAINERS)
         self._contents = [(c, copy.copy(c)) for c in held]
 

@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from espalier.channels import ChannelGroup
-from espalier.channels.trace import named_tensors
 from espalier.errors import PlanError
+from espalier.surgery import named_tensors
 
 Tensors = Mapping[str, Tensor]
 Criterion = Callable[[ChannelGroup, Tensors, np.random.Generator], np.ndarray]
@@ -41,6 +41,6 @@ def scores(
         PlanError: there is no such criterion.
     """
     score = criterion(name)
-    tensors = {key: tensor.detach() for key, tensor in named_tensors(network)}
+    tensors = {key: tensor.detach() for key, tensor in named_tensors(network).items()}
     rng = np.random.default_rng(seed)
     return {group.name: score(group, tensors, rng) for group in groups}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from espalier.calibration.layers import Layer, fill_, matrix
 from espalier.calibration.refit import Solve
-from espalier.calibration.solve import DAMPINGS, Rows, product
+from espalier.calibration.solve import DAMPINGS, Rows, gram, mend, product
 
 ROUNDS = 2
 """More solutions where only the positive part of a layer's output matters."""
@@ -54,7 +54,7 @@ def fit(rows: Rows, start: Tensor, free: Tensor) -> Tensor:
     Damping is chosen by a few of the outputs on held-out rows; where none helps these, nothing is moved.
     """
     parts = rows.split()
-    grams = [product(part.inputs, part.inputs) for part in parts]
+    grams = [gram(part.inputs) for part in parts]
     moments = [product(part.inputs, part.missing(start)).T for part in parts]
     chosen = _damping(grams, moments, free)
     if chosen is None:
@@ -63,14 +63,7 @@ def fit(rows: Rows, start: Tensor, free: Tensor) -> Tensor:
     weights = start + solve(moments[0] + moments[1])
     if not rows.rectified:
         return weights
-    least = rows.error(weights)
-    for _ in range(ROUNDS):
-        trial = weights + solve(product(rows.inputs, rows.missing(weights)).T)
-        error = rows.error(trial)
-        if error >= least:
-            break
-        weights, least = trial, error
-    return weights
+    return mend(rows, weights, lambda moments: solve(moments.T).T, ROUNDS)
 
 
 def _damping(grams: list[Tensor], moments: list[Tensor], free: Tensor) -> float | None:
@@ -85,11 +78,11 @@ def _damping(grams: list[Tensor], moments: list[Tensor], free: Tensor) -> float 
     return chosen if gains[chosen] < 0 else None
 
 
-def _solver(gram: Tensor, free: Tensor, damping: float) -> Callable[[Tensor], Tensor]:
-    """Solves gram x = right for each output, within its free columns; each output's factor is kept."""
-    ridge = max(damping * float(gram.diagonal().mean()), 1e-30)
+def _solver(moments: Tensor, free: Tensor, damping: float) -> Callable[[Tensor], Tensor]:
+    """Solves moments x = right for each output, within its free columns; each output's factor is kept."""
+    ridge = max(damping * float(moments.diagonal().mean()), 1e-30)
     places = [row.nonzero()[:, 0] for row in free]
-    factors = [factored(gram[place][:, place], ridge) for place in places]
+    factors = [factored(moments[place][:, place], ridge) for place in places]
 
     def solve(right: Tensor) -> Tensor:
         result = torch.zeros_like(right)
@@ -100,10 +93,12 @@ def _solver(gram: Tensor, free: Tensor, damping: float) -> Callable[[Tensor], Te
     return solve
 
 
-def factored(gram: Tensor, ridge: float) -> Tensor:
+def factored(moments: Tensor, ridge: float) -> Tensor:
     """Cholesky's, with as much more damping as rounding asks for."""
     while True:
-        factor, failed = torch.linalg.cholesky_ex(gram + torch.diag(gram.new_full((len(gram),), ridge)))
+        factor, failed = torch.linalg.cholesky_ex(
+            moments + torch.diag(moments.new_full((len(moments),), ridge))
+        )
         if not int(failed):
             return factor
         ridge *= 10
