@@ -4,6 +4,7 @@ Unions are only recorded during the trace, as pairs of arrays, and resolved once
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -136,8 +137,12 @@ class Classes:
 
     def of(self, atoms: Tensor) -> np.ndarray:
         """Classes of an array of atoms; `ALIVE` stays."""
-        array = atoms.numpy()
-        return np.where(array >= 0, self.root[np.maximum(array, 0)], ALIVE)
+        return self._root_or_alive[atoms.numpy()]
+
+    @cached_property
+    def _root_or_alive(self) -> np.ndarray:
+        """`ALIVE`, which is -1, finds the last place."""
+        return np.append(self.root, ALIVE)
 
 
 def _spread(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

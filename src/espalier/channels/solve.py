@@ -42,7 +42,7 @@ class Solver:
         self.frozen: Frozen = frozenset()
         self.trials = 0
         self.last: dict[str, list[int]] = {}
-        """What the last cut has kept."""
+        """What the last cut that was right has kept."""
         self.careful = False
         """Whether each trial is made twice, as some pair of channels is right to lose one but not the other."""
 
@@ -91,10 +91,11 @@ class Solver:
         self.trials += 1
         if self.trials > TRIALS:
             return Verdict(False, float("inf"), f"not proven within {TRIALS} trials")
-        self.last = random_cut(units, self.rng)
-        found, _ = self.check(self.last, self.frozen)
-        if found.equal and self.careful:
-            found = self.turned(units)
+        kept = random_cut(units, self.rng)
+        found, _ = self.check(kept, self.frozen)
+        if found.equal:
+            self.last = kept
+            found = self.turned(units) if self.careful else found
         return None if found.equal else found
 
     def turned(self, units: Sequence[Unit]) -> Verdict:
@@ -104,7 +105,6 @@ class Solver:
     def joined_verdict(self, units: Sequence[Unit]) -> Verdict | None:
         """As `verdict`, but freezes attributes of the failing module or of those around it while that gets further."""
         kept, before = random_cut(units, self.rng), self.frozen
-        self.last = kept
         found, plan = self.check(kept, self.frozen)
         while not found.equal and found.module:
             place = self.types.get(found.module, "")
@@ -114,8 +114,9 @@ class Solver:
             if further is None:
                 break
             found, plan = further
-        if found.equal and self.careful:
-            found = self.turned(units)
+        if found.equal:
+            self.last = kept
+            found = self.turned(units) if self.careful else found
         if found.equal:
             return None
         self.frozen = before

@@ -3,7 +3,8 @@
 A cut that fails inside a module of some type says that this type's code relates the sizes of what it touches. All units
 that touch modules of the type are put under one tie, and the tie grows while failures move on to other types: a few
 runs, however many blocks there are. Afterwards each role (a unit's name with the block numbers left out) is set free
-again if the cut stays right without it.
+again if the cut stays right without it. One cut may be right by chance, so another confirms them all; where it does not,
+every role has to be right twice.
 """
 
 import math
@@ -38,7 +39,10 @@ def common_tie(
         taken = set(map(id, fresh))
         loose = [unit for unit in loose if id(unit) not in taken]
         verdict = check([*loose, tied[0].joined(tied[1:])])
-    return _loosened(loose, tied, again, times=1) or _loosened(loose, tied, again, times=2)
+    found = _loosened(loose, tied, again)
+    if len(found) == len(loose) + 1 or again(found) is None:
+        return found
+    return _loosened(loose, tied, lambda units: again(units) or again(units))
 
 
 def _modules(types: dict[str, str], failing: str) -> set[str]:
@@ -71,13 +75,8 @@ def role(unit: Unit) -> str:
     return re.sub(r"\d+", "N", unit.groups[0].name)
 
 
-def _loosened(loose: list[Unit], tied: list[Unit], check: Check, times: int) -> list[Unit] | None:
-    """Set every role free that need not be tied, the coarsest first.
-
-    One cut may be right by chance. Where each role had one only, another of the result confirms them all; None if
-    it does not.
-    """
-    held = len(tied)
+def _loosened(loose: list[Unit], tied: list[Unit], check: Check) -> list[Unit]:
+    """Set every role free that need not be tied, the coarsest first."""
     roles = sorted({role(unit): unit.levels for unit in tied}.items(), key=lambda item: item[1])
     for name, _ in roles:
         free = [unit for unit in tied if role(unit) == name]
@@ -85,7 +84,6 @@ def _loosened(loose: list[Unit], tied: list[Unit], check: Check, times: int) -> 
         if not rest:
             continue
         trial = [*loose, *free, rest[0].joined(rest[1:])]
-        if all(check(trial) is None for _ in range(times)):
+        if check(trial) is None:
             loose, tied = [*loose, *free], rest
-    found = [*loose, tied[0].joined(tied[1:])]
-    return found if times > 1 or len(tied) == held or check(found) is None else None
+    return [*loose, tied[0].joined(tied[1:])]

@@ -58,7 +58,8 @@ def random_cut(units: Iterable[Unit], rng: np.random.Generator) -> dict[str, lis
     several = [unit for unit in units if unit.levels > 1]
     largest = max(several, key=lambda unit: len(unit.groups), default=None)
     kept: dict[str, list[int]] = {}
-    used: Counter[float] = Counter()
+    forced = (unit for unit in several if unit is not largest and len(_choices(unit)) == 1)
+    used = Counter({1 / unit.levels: len(several) for unit in forced})
     for unit in sorted(several, key=lambda u: u is not largest):
         level = _level(unit, used, rng)
         used[level / unit.levels] += len(several) if unit is largest else 1
@@ -86,9 +87,13 @@ def another_cut(
 
 def _level(unit: Unit, used: Counter[float], rng: np.random.Generator) -> int:
     """A random level below all, of those whose share has been used least."""
-    choices = range(1, max(unit.levels - 1, 2))
-    times = np.array([used[level / unit.levels] for level in choices])
+    times = np.array([used[level / unit.levels] for level in _choices(unit)])
     return int(rng.choice(np.flatnonzero(times == times.min()))) + 1
+
+
+def _choices(unit: Unit) -> range:
+    """The levels of random cuts: several channels go where they can."""
+    return range(1, max(unit.levels - 1, 2))
 
 
 def _inner_choice(channels: int, count: int, rng: np.random.Generator) -> list[int]:
