@@ -10,7 +10,7 @@ from torch import nn
 
 from espalier.channels.atoms import ALIVE, Classes
 from espalier.channels.groups import ChannelGroup
-from espalier.channels.labels import Label, varying
+from espalier.channels.labels import varying
 from espalier.channels.records import SizeUse, Trace
 from espalier.errors import PlanError
 from espalier.plan import Choice, Cut, PrunePlan, Relink
@@ -149,7 +149,9 @@ class Lowering:
             part = ids.take(range(use.start, use.stop or ids.shape[dim]), axis=dim)
             lives = (part == ALIVE) | ~dead[part]
             others = tuple(d for d in varying(factor) if d != dim)
-            if others and max(others) < dim:  # the inner dimension: rows keep different positions, equally many
+            if (
+                others and max(others) < dim
+            ):  # the inner dimension: rows keep different positions, equally many
                 found = int(lives.sum(axis=dim).max())
             else:
                 found = int(lives.any(axis=others).sum())

@@ -3,8 +3,8 @@
 A cut that fails inside a module of some type says that this type's code relates the sizes of what it touches. All units
 that touch modules of the type are put under one tie, and the tie grows while failures move on to other types: a few
 runs, however many blocks there are. Afterwards each role (a unit's name with the block numbers left out) is set free
-again if the cut stays right without it. One cut may be right by chance, so another confirms them all; where it does not,
-every role has to be right twice.
+again if the cut stays right without it. One cut may be right by chance, so another confirms them all; where it does
+not, every role has to be right twice.
 """
 
 import math
