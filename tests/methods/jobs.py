@@ -20,6 +20,17 @@ from espalier.methods.job import Job, Phase, Train
 from espalier.networks.network import Network
 from tests import zoo
 
+LEARNED: dict[str, dict[str, Any]] = {
+    "srp": {"steps": 3},
+    "assl": {"steps": 4},
+    "gassl": {"steps": 3, "select": 2},
+    "greg": {"steps": 3},
+    "group_sparse": {"steps": 2},
+    "stepwise": {"rounds": 2, "steps": 1, "learn": "growing", "learn_steps": 1},
+    "guided": {"rounds": 2, "steps": 1},
+}
+"""Methods that learn -> options for a few steps."""
+
 
 @cache
 def images(scale: int, count: int = 3, side: int = 32, knots: int = 7) -> PackedImages:
