@@ -2,7 +2,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espalier.calibration.solve import MIRRORED, Rows, fit, gram, product
+from espalier.calibration.solve import MIRRORED, Rows, factored, fit, gram, product
 
 
 def drawn(
@@ -70,3 +70,11 @@ def test_the_error_of_a_rectified_output_is_that_of_its_positive_part(seed: int,
     expected = ((given_ + offset).relu() - (targets + offset).relu()).square().mean()
     found = Rows(inputs, targets, True, offset if added else None).error(weights)
     assert abs(found - float(expected)) <= 1e-5 * (1 + float(expected))
+
+
+def test_moments_that_rounding_made_indefinite_are_damped_until_they_can_be_solved() -> None:
+    moments = torch.ones(6, 6, dtype=torch.float64) - 1e-3 * torch.eye(6, dtype=torch.float64)
+    factor = factored(moments, 1e-6)
+    assert torch.linalg.cholesky_ex(moments + 1e-6 * torch.eye(6)).info != 0
+    assert (factor @ factor.T - moments).abs().max() < 0.02
+    assert factored(moments[:0, :0], 1e-6).shape == (0, 0)

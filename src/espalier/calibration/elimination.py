@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from espalier.calibration.solve import factored
+
 DAMPING = 1e-4
 """Added to the moments, as a share of their mean square, so that their inverse exists."""
 GATHERED = 128
@@ -63,8 +65,7 @@ class _State:
     def __init__(self, consumer: Consumer, damping: float) -> None:
         moments = consumer.moments.double().clone()
         ridge = max(damping * float(moments.diagonal().mean()), 1e-30)
-        moments.diagonal().add_(ridge)
-        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments))
+        self.inverse = torch.cholesky_inverse(factored(moments, ridge))
         self.factors = moments.new_zeros(len(moments), 0)
         self.weights = consumer.weights.double().clone()
         self.columns = own = consumer.columns

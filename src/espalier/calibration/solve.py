@@ -83,6 +83,17 @@ def gram(rows: Tensor) -> Tensor:
     return total.triu_().add_(total.triu(1).T)
 
 
+def factored(moments: Tensor, ridge: float) -> Tensor:
+    """Cholesky's, with as much more damping as rounding asks for."""
+    while True:
+        factor, failed = torch.linalg.cholesky_ex(
+            moments + torch.diag(moments.new_full((len(moments),), ridge))
+        )
+        if not int(failed):
+            return factor
+        ridge *= 10
+
+
 def fit(rows: Rows, start: Tensor, *, rounds: int = 2) -> Tensor:
     """Weights (outputs, columns) near `start` with the least error; `start` itself if held-out rows say so."""
     train, held = rows.split()

@@ -13,7 +13,7 @@ from espalier.methods import obs
 from espalier.methods.calibrated import difference
 from espalier.methods.calibrated.material import patches
 from espalier.methods.obs.elimination import eliminate
-from espalier.methods.obs.refitting import factored, fit
+from espalier.methods.obs.refitting import fit
 from espalier.sparsity import Pattern, apply_, choose, sparsity, weights
 from espalier.sparsity.pattern import holds
 from tests import zoo
@@ -87,14 +87,6 @@ def test_without_training_it_is_nearer_to_the_dense_network_than_size(name: str)
     apply_(plain, choose({n: w.detach().abs() for n, w in weights(plain).items()}, 0.6, "lamp"))
     held = patches(images(entry.scale), 7).held
     assert difference(made, asked.network, held) < 0.5 * difference(plain, asked.network, held)
-
-
-def test_moments_that_rounding_made_indefinite_are_damped_until_they_can_be_solved() -> None:
-    gram = torch.ones(6, 6, dtype=torch.float64) - 1e-3 * torch.eye(6, dtype=torch.float64)
-    factor = factored(gram, 1e-6)
-    assert torch.linalg.cholesky_ex(gram + 1e-6 * torch.eye(6)).info != 0
-    assert (factor @ factor.T - gram).abs().max() < 0.02
-    assert factored(gram[:0, :0], 1e-6).shape == (0, 0)
 
 
 def test_one_observation_serves_every_sparsity() -> None:

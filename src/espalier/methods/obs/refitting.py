@@ -8,7 +8,7 @@ from torch import Tensor
 
 from espalier.calibration.layers import Layer, fill_, matrix
 from espalier.calibration.refit import Solve
-from espalier.calibration.solve import DAMPINGS, Rows, gram, mend, product
+from espalier.calibration.solve import DAMPINGS, Rows, factored, gram, mend, product
 
 ROUNDS = 2
 """More solutions where only the positive part of a layer's output matters."""
@@ -91,17 +91,6 @@ def _solver(moments: Tensor, free: Tensor, damping: float) -> Callable[[Tensor],
         return result
 
     return solve
-
-
-def factored(moments: Tensor, ridge: float) -> Tensor:
-    """Cholesky's, with as much more damping as rounding asks for."""
-    while True:
-        factor, failed = torch.linalg.cholesky_ex(
-            moments + torch.diag(moments.new_full((len(moments),), ridge))
-        )
-        if not int(failed):
-            return factor
-        ridge *= 10
 
 
 def _mask_matrix(layer: Layer, mask: Tensor | None) -> Tensor:
