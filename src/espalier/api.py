@@ -152,7 +152,7 @@ def recover(
             lr=lr,
             seed=seed,
         )
-        fitting.fit(copied, Phase("recovery", steps, losses, schedule="cosine"), Idle(), fitting.run)
+        fitting.recover(copied, Phase("recovery", steps, losses, schedule="cosine"), Idle(), fitting.run)
     return copied
 
 

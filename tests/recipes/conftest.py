@@ -1,12 +1,21 @@
 """A tiny network and smooth random photographs."""
 
+import itertools
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
+from espalier.data import PackedImages
 from espalier.methods.calibrated import polishing
+from espalier.recipes import sets
+from espalier.training import Validation
 
 TINY = "edsr(scale=2, blocks=2, channels=8)"
 
@@ -34,3 +43,21 @@ def quickly_polished(monkeypatch: pytest.MonkeyPatch) -> None:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packed images of tests stay out of the user's cache."""
     monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "cache"))
+
+
+@contextmanager
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ctrl-C while the second validation runs: the first one is of what recovery begins with."""
+    honest, calls = sets.psnr_on, itertools.count()
+
+    def psnr_on(images: PackedImages) -> Validation:
+        def validate(network: nn.Module) -> dict[str, float]:
+            if next(calls) == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+            return dict(honest(images)(network))
+
+        return validate
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sets, "psnr_on", psnr_on)
+        yield

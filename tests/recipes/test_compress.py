@@ -1,6 +1,4 @@
 import json
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +11,8 @@ from espalier import cli, training
 from espalier.errors import EspalierError, OutputError, PlanError
 from espalier.networks.load import load
 from espalier.plan import PrunePlan
-from espalier.recipes import sets
 from espalier.recipes.compress import CompressSettings, compress
-from tests.recipes.conftest import TINY, write_photos
+from tests.recipes.conftest import TINY, interrupted, write_photos
 
 FILES = (
     "config.yaml", "environment.json", "plan.json", "cost.json", "metrics.json", "log.jsonl",
@@ -187,13 +184,8 @@ def test_an_interrupted_recovery_goes_on_to_the_same_network(
     network = tiny_file(tmp_path)
     whole = compressed(photos, tmp_path / "whole", network, recover=4)
 
-    def interrupting(_images: object) -> training.Validation:
-        return lambda _network: os.kill(os.getpid(), signal.SIGINT) or {"psnr": 0.0}
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sets, "psnr_on", interrupting)
-        with pytest.raises(training.Interrupted, match="--resume"):
-            compressed(photos, tmp_path / "parts", network, recover=4)
+    with interrupted(monkeypatch), pytest.raises(training.Interrupted, match="--resume"):
+        compressed(photos, tmp_path / "parts", network, recover=4)
     parts = compressed(photos, tmp_path / "parts", network, recover=4, resume=True)
     states = [load(out / "network.safetensors").state_dict() for out in (whole, parts)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])

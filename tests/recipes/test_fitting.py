@@ -1,15 +1,19 @@
 """A method that learns, through the same command as every other."""
 
 import copy
+import json
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
 
 from espalier import allocation
 from espalier.methods import job
@@ -19,6 +23,7 @@ from espalier.networks.file import save
 from espalier.networks.load import load
 from espalier.networks.network import Network
 from espalier.plan import PrunePlan
+from espalier.recipes import fitting
 from espalier.recipes.compress import CompressSettings, compress
 from espalier.training import Interrupted
 from tests.recipes.conftest import TINY
@@ -74,6 +79,44 @@ def test_phases_leave_their_logs_and_the_result_is_cut_once(photos: Path, tmp_pa
     assert not list(out.rglob("checkpoints"))
     assert len(load(out / "network.safetensors").plans) == 1
     assert PrunePlan.from_json((out / "plan.json").read_text()).notes["method"] == "learning"
+
+
+def recovered(out: Path) -> tuple[float, list[float], float]:
+    """PSNR before recovery, of every validation on the way, and in the end."""
+    rows = json.loads((out / "metrics.json").read_text())["rows"]
+    points = map(json.loads, (out / "log.jsonl").read_text().splitlines())
+    seen = [point["scores"]["psnr"] for point in points if "psnr" in point["scores"]]
+    return rows["pruned"]["mean"]["psnr"], seen, rows["recovered"]["mean"]["psnr"]
+
+
+def test_recovery_that_only_does_harm_is_taken_back(photos: Path, tmp_path: Path, capfd: Any) -> None:
+    harmful = {"method": "calibrated", "options": {"polish": "0"}, "recover": 5, "lr": 0.5}
+    out = compress(TINY, photos, tmp_path / "run", settings(**harmful))
+    before, seen, after = recovered(out)
+    assert max(seen) < before
+    assert after == before
+    assert "did harm at every step" in " ".join(capfd.readouterr().err.split())
+
+
+def test_recovery_ends_as_the_best_that_was_seen(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([1.0, 3.0, 2.0, 2.0, 2.0, 2.0])  # the first is of what recovery begins with
+    weights: list[dict[str, Tensor]] = []
+
+    def validation(_: object) -> Callable[[nn.Module], dict[str, float]]:
+        def psnr(network: nn.Module) -> dict[str, float]:
+            weights.append({k: v.clone() for k, v in network.state_dict().items()})
+            return {"psnr": next(scores)}
+
+        return psnr
+
+    monkeypatch.setattr(fitting, "watched_on", validation)
+    out = compress(TINY, photos, tmp_path / "run", settings(method="magnitude", recover=5))
+    kept = load(out / "network.safetensors").state_dict()
+    assert len(weights) == 6
+    assert all(torch.equal(kept[name], value) for name, value in weights[1].items())
+    assert not all(torch.equal(kept[name], value) for name, value in weights[5].items())
 
 
 def test_an_interrupted_phase_is_gone_on_with(photos: Path, tmp_path: Path) -> None:

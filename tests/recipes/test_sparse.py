@@ -1,8 +1,6 @@
 """Sparse networks through the same commands as every other."""
 
 import json
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -13,10 +11,10 @@ from espalier.errors import PlanError
 from espalier.networks.file import save
 from espalier.networks.load import load
 from espalier.networks.network import Network
-from espalier.recipes import export, sets
+from espalier.recipes import export
 from espalier.recipes.compress import CompressSettings, compress
 from espalier.sparsity import sparsity
-from tests.recipes.conftest import TINY
+from tests.recipes.conftest import TINY, interrupted
 
 LEARNED = {"method": "dynamic", "options": {"steps": "6", "every": "2"}}
 STATIC = {"method": "sparse"}
@@ -75,13 +73,8 @@ def test_an_interrupted_recovery_keeps_the_masks_exact(
     save(load(TINY), dense)
     whole = compressed(photos, tmp_path / "whole", str(dense), **STATIC, recover=4)
 
-    def interrupting(_images: object) -> training.Validation:
-        return lambda _network: os.kill(os.getpid(), signal.SIGINT) or {"psnr": 0.0}
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sets, "psnr_on", interrupting)
-        with pytest.raises(training.Interrupted):
-            compressed(photos, tmp_path / "parts", str(dense), **STATIC, recover=4)
+    with interrupted(monkeypatch), pytest.raises(training.Interrupted):
+        compressed(photos, tmp_path / "parts", str(dense), **STATIC, recover=4)
     parts = compressed(photos, tmp_path / "parts", str(dense), **STATIC, recover=4, resume=True)
     one, two = (load(out / "network.safetensors") for out in (whole, parts))
     assert all(torch.equal(mask, two.masks[name]) for name, mask in one.masks.items())

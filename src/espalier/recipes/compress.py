@@ -228,7 +228,7 @@ def _recovered(pruned: Network, settings: CompressSettings, fitting: Fitting) ->
     rate = settings.lr or RATES[settings.optimizer]
     phase = Phase("recovery", settings.recover, losses, rate, "cosine", settings.optimizer)
     method = Keeping(pruned.masks) if pruned.masks else Idle()
-    fitting.fit(network, phase, method, fitting.run)
+    fitting.recover(network, phase, method, fitting.run)
     return network
 
 

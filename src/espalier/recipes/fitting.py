@@ -1,5 +1,6 @@
 """Training inside a compression: the phases that a method asks for, and the recovery after it."""
 
+import copy
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +37,19 @@ class Fitting:
         say(f"{phase.name}: {phase.steps} steps")
         self.fit(network, phase, method, self.run / folder.PHASES / phase.name)
 
-    def fit(self, network: Network, phase: Phase, method: protocol.Method, place: Path) -> None:
+    def recover(self, network: Network, phase: Phase, method: protocol.Method, place: Path) -> None:
+        """As `fit`, but the network ends as the best that was measured on the way, its beginning included."""
+        first, begun = copy.deepcopy(network.state_dict()), self.score(network)
+        history = self.fit(network, phase, method, place)
+        best = history.best
+        if best is not None and best.scores["psnr"] > max(begun, history.last_psnr):
+            say(f"the last steps of {phase.name} did harm: kept as it was after {best.step} of {phase.steps}")
+            network.load_state_dict(training.best_weights(place))
+        elif begun > history.last_psnr:
+            say(f"{phase.name} did harm at every step: kept as it was before; a lower --lr may do better")
+            network.load_state_dict(first)
+
+    def fit(self, network: Network, phase: Phase, method: protocol.Method, place: Path) -> training.History:
         """Train in place, with checkpoints and log in `place`."""
         largest = int(self.images.places[:, 4:6].min(1).max())
         settings = training.TrainSettings(
@@ -52,7 +65,7 @@ class Fitting:
             save_every=max(1, phase.steps // 2),
             log_every=max(1, phase.steps // 50),
         )
-        training.fit(
+        return training.fit(
             network,
             images_on(self.images, next(network.parameters()).device),
             settings,

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from espalier.errors import OutputError
 from espalier.training.checkpoint import (
     list_checkpoints,
     newest_checkpoint,
+    read_checkpoint,
     save_checkpoint,
     write_checkpoint,
 )
@@ -71,6 +73,15 @@ class RunFolder:
         """Where training can go on from, in words."""
         found = list_checkpoints(self.checkpoints)
         return f"the last good checkpoint is {found[-1]}" if found else "no checkpoint was written yet"
+
+
+def best_weights(run: Path) -> dict[str, Tensor]:
+    """The weights of the best validation of the training in this run folder.
+
+    Raises:
+        TrainingError: there are none, or they cannot be read.
+    """
+    return read_checkpoint(RunFolder(run).best)["network"]
 
 
 @contextlib.contextmanager
