@@ -148,13 +148,16 @@ def _note_sizes(call: Call, source: Tensor) -> None:
             if call.name in _RESHAPES:
                 call.grid(label)
     elif call.name in ("split", "split_with_sizes", "unsafe_split"):
-        _note_split(call)
+        _note_split(call, source)
     elif call.name == "slice":
         _note_slice(call, source)
 
 
-def _note_split(call: Call) -> None:
+def _note_split(call: Call, source: Tensor) -> None:
     dim = call.arg(2, "dim", 0)
+    if call.name == "split_with_sizes" and covers(call.label(source), dim % source.ndim):
+        # one of the sizes may have been written as what the others leave of the whole
+        call.size(source.shape[dim], call.label(source), dim % source.ndim)
     sizes = tuple(out.shape[dim] for out in call.outputs())
     among = sizes if call.name == "split_with_sizes" else ()
     for place, out in enumerate(call.outputs()):
