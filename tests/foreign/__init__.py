@@ -34,4 +34,10 @@ NETWORKS = (
     Foreign("tests.foreign.dynamic:chosen_windows", 0.98),
     Foreign("tests.foreign.dynamic:rows_of_pixels"),
     Foreign("tests.foreign.dynamic:video"),
+    Foreign("tests.foreign.coincidences:partial"),
+    Foreign("tests.foreign.coincidences:shifts"),
+    Foreign("tests.foreign.coincidences:involution", 0.98),
+    Foreign("tests.foreign.coincidences:galerkin"),
+    Foreign("tests.foreign.coincidences:rolled"),
+    Foreign("tests.foreign.coincidences:correlations"),
 )

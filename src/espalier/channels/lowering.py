@@ -83,6 +83,7 @@ class Lowering:
         self.groups = groups
         self.classes = classes
         self.links = links_of(network, trace)
+        self.alike = _alike(self.links)
         self._owned = [
             (name, dim, classes.of(atoms))
             for name, axes in trace.owners.items()
@@ -115,7 +116,8 @@ class Lowering:
         """The integers that follow a cut, by the majority of their uses.
 
         A lone integer that counts both heads and the width of one, as these are equally many, is the number of heads:
-        the width follows from it in all code of this kind.
+        the width follows from it in all code of this kind. Beside one of its value that is frozen, which then is the
+        number of heads, it is the width.
         """
         votes: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
         of_heads: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
@@ -131,9 +133,12 @@ class Lowering:
                 if any(f.shape[use.dim] > 1 and varying(f)[-1] != use.dim for f in use.label):
                     of_heads[place][left[same]] += 1
         alike = Counter((module, old) for module, _, _, old in votes)
+        settled = {(k.use.module, k.use.value) for k in self.links if (k.kind, k.attribute) in frozen}
         for place, counter in votes.items():
             module, attribute, path, old = place
-            if place in of_heads and alike[module, old] == 1:
+            if (module, old) in settled:
+                counter = counter - of_heads[place] or counter
+            elif place in of_heads and alike[module, old] == 1:
                 counter = of_heads[place]
             new = max(counter, key=lambda value: (counter[value], value != old))
             if new != old:
@@ -158,6 +163,14 @@ class Lowering:
             count = found if count is None else min(count, found)
         assert count is not None
         return count
+
+
+def _alike(links: Sequence[Link]) -> Frozen:
+    """Attributes of modules that remember the same integer in several of them, of which each may mean another size."""
+    holders: dict[tuple[str, int], set[tuple[str, str]]] = defaultdict(set)
+    for link in links:
+        holders[link.use.module, link.use.value].add((link.kind, link.attribute))
+    return frozenset().union(*(found for found in holders.values() if len(found) > 1))
 
 
 def links_of(network: nn.Module, trace: Trace) -> list[Link]:
