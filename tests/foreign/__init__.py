@@ -21,6 +21,7 @@ NETWORKS = (
     Foreign("tests.foreign.convolutions:fourier"),
     Foreign("tests.foreign.convolutions:modes"),
     Foreign("tests.foreign.convolutions:covariance"),
+    Foreign("tests.foreign.convolutions:folded"),
     Foreign("tests.foreign.attention:encoder"),
     Foreign("tests.foreign.attention:shared_heads"),
     Foreign("tests.foreign.attention:cosine_windows"),
