@@ -41,4 +41,5 @@ NETWORKS = (
     Foreign("tests.foreign.coincidences:galerkin"),
     Foreign("tests.foreign.coincidences:rolled"),
     Foreign("tests.foreign.coincidences:correlations"),
+    Foreign("tests.foreign.coincidences:overlapping", 0.94),  # a table of biases, one for each head
 )

@@ -143,6 +143,42 @@ class Correlations(nn.Module):
         return x + self.project(y.permute(0, 1, 3, 2, 4, 5).reshape(n, h, w, c)).permute(0, 3, 1, 2)
 
 
+class Overlapping(nn.Module):
+    """Windows that look at larger ones; as many channels as a window has pixels, of which a table of biases speaks."""
+
+    def __init__(self, width: int, heads: int = 2, side: int = 4, wide: int = 6) -> None:
+        super().__init__()
+        self.dim, self.side, self.wide, self.heads = width, side, wide, heads
+        self.scale = (width // heads) ** -0.5
+        self.norm, self.qkv = nn.LayerNorm(width), nn.Linear(width, 3 * width)
+        self.project = nn.Linear(width, width)
+        self.patches = nn.Unfold(wide, stride=side, padding=(wide - side) // 2)
+        self.table = nn.Parameter(torch.randn((side + wide - 1) ** 2, heads) * 0.02)
+        small, large = (
+            torch.stack(torch.meshgrid(torch.arange(n), torch.arange(n), indexing="ij")).flatten(1)
+            for n in (side, wide)
+        )
+        apart = large[:, None, :] - small[:, :, None] + side - 1
+        self.register_buffer("which", apart[0] * (side + wide - 1) + apart[1])
+
+    def split(self, x: Tensor) -> Tensor:
+        return x.reshape(*x.shape[:2], self.heads, self.dim // self.heads).permute(0, 2, 1, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        p, rows, columns = self.side, h // self.side, w // self.side
+        qkv = self.qkv(self.norm(x.permute(0, 2, 3, 1))).reshape(n, h, w, 3, c).permute(3, 0, 4, 1, 2)
+        q = qkv[0].permute(0, 2, 3, 1).view(n, rows, p, columns, p, c).permute(0, 1, 3, 2, 4, 5)
+        q = self.split(q.reshape(-1, p * p, c))
+        both = self.patches(torch.cat((qkv[1], qkv[2]), dim=1)).view(n, 2, c, self.wide**2, -1)
+        k, v = (self.split(t) for t in both.permute(1, 0, 4, 3, 2).reshape(2, -1, self.wide**2, c))
+        bias = self.table[self.which.view(-1)].view(p * p, self.wide**2, -1).permute(2, 0, 1)
+        y = ((q * self.scale) @ k.transpose(-2, -1) + bias[None]).softmax(-1) @ v
+        y = y.transpose(1, 2).reshape(-1, p * p, self.dim).view(n, rows, columns, p, p, self.dim)
+        y = y.permute(0, 1, 3, 2, 4, 5).reshape(n, h, w, self.dim)
+        return x + self.project(y).permute(0, 3, 1, 2)
+
+
 def partial() -> nn.Module:
     return Network(nn.Sequential(Partial(12), Partial(12)))
 
@@ -165,3 +201,7 @@ def rolled() -> nn.Module:
 
 def correlations() -> nn.Module:
     return Network(Correlations(16), 16)
+
+
+def overlapping() -> nn.Module:
+    return Network(Overlapping(16), 16)

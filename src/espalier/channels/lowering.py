@@ -91,6 +91,7 @@ class Lowering:
             if atoms is not None
         ]
         self._counted = {id(f): classes.of(f) for link in self.links for f in link.use.label}
+        self._of_heads = self._counting_heads()
 
     def plan(self, kept: Kept, dead: np.ndarray, frozen: Frozen = frozenset()) -> PrunePlan:
         """The plan that keeps `kept` of each named group, `dead` being the classes that go.
@@ -130,7 +131,7 @@ class Lowering:
                     left[same] = self._survivors(use, dead)
                 place = use.module, link.attribute, link.path, use.value
                 votes[place][left[same]] += 1
-                if any(f.shape[use.dim] > 1 and varying(f)[-1] != use.dim for f in use.label):
+                if id(link) in self._of_heads:
                     of_heads[place][left[same]] += 1
         alike = Counter((module, old) for module, _, _, old in votes)
         settled = {(k.use.module, k.use.value) for k in self.links if (k.kind, k.attribute) in frozen}
@@ -143,6 +144,19 @@ class Lowering:
             new = max(counter, key=lambda value: (counter[value], value != old))
             if new != old:
                 yield Relink(module, attribute, path, old, new)
+
+    def _counting_heads(self) -> set[int]:
+        """Links to integers that count rows of channels that may go; rows of a table's entries are no heads."""
+        may_go = np.zeros(len(self.classes.root) + 1, dtype=bool)  # the last place stands for `ALIVE`
+        for group in self.groups:
+            may_go[group.classes] = group.status != "pinned"
+        going = {key: bool(may_go[ids].any()) for key, ids in self._counted.items()}
+        return {
+            id(link)
+            for link in self.links
+            for f in link.use.label
+            if f.shape[link.use.dim] > 1 and varying(f)[-1] != link.use.dim and going[id(f)]
+        }
 
     def _survivors(self, use: SizeUse, dead: np.ndarray) -> int:
         """How many of the positions that an integer counts are left."""
