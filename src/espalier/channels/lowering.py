@@ -117,8 +117,8 @@ class Lowering:
         """The integers that follow a cut, by the majority of their uses.
 
         A lone integer that counts both heads and the width of one, as these are equally many, is the number of heads:
-        the width follows from it in all code of this kind. Beside one of its value that is frozen, which then is the
-        number of heads, it is the width.
+        the width follows from it in all code of this kind. Beside one of its value that is frozen, which explains the
+        uses that stay, an integer follows the others.
         """
         votes: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
         of_heads: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
@@ -138,7 +138,7 @@ class Lowering:
         for place, counter in votes.items():
             module, attribute, path, old = place
             if (module, old) in settled:
-                counter = counter - of_heads[place] or counter
+                counter = Counter({new: uses for new, uses in counter.items() if new != old}) or counter
             elif place in of_heads and alike[module, old] == 1:
                 counter = of_heads[place]
             new = max(counter, key=lambda value: (counter[value], value != old))
