@@ -32,7 +32,8 @@ PAGE = """\
 # Networks outside the survey
 
 {count} tiny networks in the ways research code is written: state kept on modules, slices written into zeros, normalised
-and predicted weights, Fourier transforms, recurrent cells, scans, gathered windows, `einops`. **No hint is given.**
+and predicted weights, Fourier transforms, recurrent cells, scans, gathered windows, `einops`, sizes that are equal by
+chance. **No hint is given.**
 Half of the channels of every group is removed after tracing at {traced}; MACs, and the comparison after saving and
 loading, are at {counted}. When such networks were first tried, about half were held back or refused somewhere; the
 general causes were mended, so this page shows what works, not how a new network will fare.
@@ -48,6 +49,7 @@ Named with its reason by `espalier inspect`, and never wrong:
 - what goes through a channel shuffle and back to its own residual (ShuffleMixer): nearly all positions go together;
 - queries and keys under rotary positions, and widths hashed by random numbers drawn in `forward`;
 - linear layers over the positions of an image or a window, and coordinates;
+- channels that a loop takes one by one to compute with them (writing them into zeros is followed);
 - sizes written as literals in `forward`, where a cut would need another number.
 """
 

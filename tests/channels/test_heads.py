@@ -116,3 +116,12 @@ def test_heads_that_are_normed_keep_widths_of_their_own() -> None:
     assert [g.channels for g in channels.prunable] == [4, 4, 4]
     (group,) = heads_of(analyse(Normed(), torch.rand(1, 7, 5), heads=True))
     assert group.channels == 3
+
+
+@pytest.mark.parametrize("name", ["rolled", "galerkin", "overlapping"])
+def test_heads_go_whole_where_there_are_as_many_as_channels_in_one(name: str) -> None:
+    torch.manual_seed(0)
+    network = load(f"tests.foreign.coincidences:{name}")
+    channels = analyse(network.body, sample_inputs(3, 16, 24), heads=True)
+    assert channels.share >= 0.99
+    assert channels.check(zoo.any_cut(units_of(channels.prunable), 1)).reason == ""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from espalier.channels import analyse, sample_inputs, units_of
 from espalier.channels.labels import shrunk
 from espalier.channels.lowering import dead_classes
-from espalier.channels.masked_run import MaskedRun, Replay, Script, fitted
+from espalier.channels.masked_run import Arithmetic, MaskedRun, Replay, Script, fitted
 from espalier.channels.rehearsal import Diverged, Rehearsal
 from espalier.channels.rules.movement import reshaped
 from tests import zoo
@@ -91,3 +91,15 @@ def test_a_view_of_a_factor_is_the_factor_of_the_view(source: tuple[int, ...], o
             assert found is not None
             assert torch.equal(expected.expand(out), found.expand(out))
             assert expected.shape == found.shape
+
+
+@pytest.mark.parametrize("second", [(0, 1), (2, 3)])
+def test_a_factor_is_rescaled_for_the_width_of_a_head_where_there_are_as_many_heads(
+    second: tuple[int, int],
+) -> None:
+    lives = torch.zeros(1, 4, 1, 4, dtype=torch.bool)
+    lives[:, :, :, [0, 1]] = True
+    lives[:, 1], lives[:, 1, :, list(second)] = False, True
+    queries = torch.ones(2, 4, 5, 4, dtype=torch.float64)
+    scaled = Arithmetic(True).carry_out("mul", torch.ops.aten.mul.Tensor, (queries, 0.5), {}, [lives])
+    assert torch.allclose(scaled, torch.full_like(scaled, 2**-0.5))

@@ -21,6 +21,7 @@ NETWORKS = (
     Foreign("tests.foreign.convolutions:fourier"),
     Foreign("tests.foreign.convolutions:modes"),
     Foreign("tests.foreign.convolutions:covariance"),
+    Foreign("tests.foreign.convolutions:folded"),
     Foreign("tests.foreign.attention:encoder"),
     Foreign("tests.foreign.attention:shared_heads"),
     Foreign("tests.foreign.attention:cosine_windows"),
@@ -34,4 +35,11 @@ NETWORKS = (
     Foreign("tests.foreign.dynamic:chosen_windows", 0.98),
     Foreign("tests.foreign.dynamic:rows_of_pixels"),
     Foreign("tests.foreign.dynamic:video"),
+    Foreign("tests.foreign.coincidences:partial"),
+    Foreign("tests.foreign.coincidences:shifts"),
+    Foreign("tests.foreign.coincidences:involution", 0.98),
+    Foreign("tests.foreign.coincidences:galerkin"),
+    Foreign("tests.foreign.coincidences:rolled"),
+    Foreign("tests.foreign.coincidences:correlations"),
+    Foreign("tests.foreign.coincidences:overlapping", 0.94),  # a table of biases, one for each head
 )

@@ -191,6 +191,34 @@ class Covariance(nn.Module):
         return x * self.attend((root * trace.sqrt()).mean(1).view(n, c, 1, 1))
 
 
+class Folded(nn.Module):
+    """Branches put into one kernel each time: an identity and an edge filter written channel by channel."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.main, self.first = conv(width, width), conv(width, width, 1)
+        self.wide, self.narrow = conv(width, 2 * width, 1), conv(2 * width, width)
+        self.scale = nn.Parameter(torch.randn(width, 1, 1, 1))
+        edge = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
+        self.edges = nn.Parameter(edge.expand(width, 1, 3, 3).clone(), requires_grad=False)
+
+    def kernels(self) -> Tensor:
+        identity = torch.zeros(self.width, self.width, 3, 3)
+        edges, own = torch.zeros((self.width, self.width, 3, 3)), self.scale * self.edges
+        for i in range(self.width):
+            identity[i, i, 1, 1] = 1.0
+            edges[i, i, :, :] = own[i, 0, :, :]
+        edges = functional.conv2d(edges, self.first.weight.permute(1, 0, 2, 3))
+        wide = functional.conv2d(self.narrow.weight, self.wide.weight.permute(1, 0, 2, 3))
+        return self.main.weight + identity + edges + wide
+
+    def forward(self, x: Tensor) -> Tensor:
+        inside = torch.ones(1, self.wide.out_channels, 3, 3) * self.wide.bias.view(1, -1, 1, 1)
+        bias = self.main.bias + functional.conv2d(inside, self.narrow.weight).view(-1) + self.narrow.bias
+        return functional.relu(functional.conv2d(x, self.kernels(), bias + self.first.bias, padding=1))
+
+
 def feedback() -> nn.Module:
     return Network(Feedback(12))
 
@@ -221,3 +249,7 @@ def modes() -> nn.Module:
 
 def covariance() -> nn.Module:
     return Network(Covariance(12))
+
+
+def folded() -> nn.Module:
+    return Network(nn.Sequential(Folded(12), Folded(12)))

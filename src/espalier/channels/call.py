@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from espalier.channels.atoms import Atoms
 from espalier.channels.labels import Label, Labels
-from espalier.channels.records import Product, SizeUse, Trace
+from espalier.channels.records import Alone, Product, SizeUse, Trace
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +77,24 @@ class Call:
     def pin(self, factors: Label, why: str = "") -> None:
         for factor in factors:
             self.atoms.pin(factor, why or self.reason)
+
+    def alone(self, factor: Tensor, position: Tensor) -> None:
+        """Note that one position of a factor was taken by itself."""
+        why = f"one channel taken alone by {self.reason}"
+        axis = factor.reshape(-1)
+        found = self.trace.alone.setdefault(
+            axis.numpy().tobytes(), Alone(axis, torch.zeros(len(axis), dtype=torch.bool), why)
+        )
+        found.taken |= axis == position.reshape(-1)
+
+    def pin_alone(self) -> None:
+        """Keep the positions whole that an operator gets which stand by themselves; it sees them no more."""
+        for tensor in self.tensors():
+            label = self.label(tensor)
+            lone = tuple(f for f in label if f.numel() == 1)
+            if lone:
+                self.pin(lone, f"one channel taken alone and used by {self.reason}")
+                self.labels[tensor] = tuple(f for f in label if f.numel() > 1)
 
     def normalises(self, factors: Label) -> None:
         if self.recording:

@@ -138,15 +138,18 @@ def analyse(
 
 def proven(channels: Channels, seed: int) -> Channels:
     """The channels with every group tried by cutting it."""
-    with rehearsed(channels) as check:
-        solver = Solver(check, np.random.default_rng(seed), module_types(channels.network))
+    with rehearsed(channels) as (check, alike):
+        solver = Solver(check, np.random.default_rng(seed), module_types(channels.network), alike)
         groups = solver.solve(channels.groups)
     return replace(channels, groups=_marked(channels, groups), frozen=solver.frozen)
 
 
 @contextmanager
-def rehearsed(channels: Channels) -> Iterator[Check]:
-    """`channels.check` for many cuts, with a choice of frozen attributes; meanwhile the network is in float64."""
+def rehearsed(channels: Channels) -> Iterator[tuple[Check, Frozen]]:
+    """`channels.check` for many cuts, with a choice of frozen attributes; meanwhile the network is in float64.
+
+    With it come the attributes that hold the same integer as others of their module.
+    """
     lowering = Lowering(channels.network, channels.trace, channels.groups, channels.classes)
     with Rehearsal(channels.network, channels.inputs, channels.trace.calls) as rehearsal:
         prover = Prover(rehearsal, channels.trace, channels.classes)
@@ -156,7 +159,7 @@ def rehearsed(channels: Channels) -> Iterator[Check]:
             plan = lowering.plan(kept, dead, frozen)
             return prover.check(plan, dead), plan
 
-        yield check
+        yield check, lowering.alike
 
 
 def module_types(network: nn.Module) -> dict[str, str]:

@@ -83,6 +83,7 @@ class Lowering:
         self.groups = groups
         self.classes = classes
         self.links = links_of(network, trace)
+        self.alike = _alike(self.links)
         self._owned = [
             (name, dim, classes.of(atoms))
             for name, axes in trace.owners.items()
@@ -90,6 +91,7 @@ class Lowering:
             if atoms is not None
         ]
         self._counted = {id(f): classes.of(f) for link in self.links for f in link.use.label}
+        self._of_heads = self._counting_heads()
 
     def plan(self, kept: Kept, dead: np.ndarray, frozen: Frozen = frozenset()) -> PrunePlan:
         """The plan that keeps `kept` of each named group, `dead` being the classes that go.
@@ -115,7 +117,8 @@ class Lowering:
         """The integers that follow a cut, by the majority of their uses.
 
         A lone integer that counts both heads and the width of one, as these are equally many, is the number of heads:
-        the width follows from it in all code of this kind.
+        the width follows from it in all code of this kind. Beside one of its value that is frozen, which explains the
+        uses that stay, an integer follows the others.
         """
         votes: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
         of_heads: dict[tuple[str, str, tuple[int, ...], int], Counter[int]] = defaultdict(Counter)
@@ -128,16 +131,32 @@ class Lowering:
                     left[same] = self._survivors(use, dead)
                 place = use.module, link.attribute, link.path, use.value
                 votes[place][left[same]] += 1
-                if any(f.shape[use.dim] > 1 and varying(f)[-1] != use.dim for f in use.label):
+                if id(link) in self._of_heads:
                     of_heads[place][left[same]] += 1
         alike = Counter((module, old) for module, _, _, old in votes)
+        settled = {(k.use.module, k.use.value) for k in self.links if (k.kind, k.attribute) in frozen}
         for place, counter in votes.items():
             module, attribute, path, old = place
-            if place in of_heads and alike[module, old] == 1:
+            if (module, old) in settled:
+                counter = Counter({new: uses for new, uses in counter.items() if new != old}) or counter
+            elif place in of_heads and alike[module, old] == 1:
                 counter = of_heads[place]
             new = max(counter, key=lambda value: (counter[value], value != old))
             if new != old:
                 yield Relink(module, attribute, path, old, new)
+
+    def _counting_heads(self) -> set[int]:
+        """Links to integers that count rows of channels that may go; rows of a table's entries are no heads."""
+        may_go = np.zeros(len(self.classes.root) + 1, dtype=bool)  # the last place stands for `ALIVE`
+        for group in self.groups:
+            may_go[group.classes] = group.status != "pinned"
+        going = {key: bool(may_go[ids].any()) for key, ids in self._counted.items()}
+        return {
+            id(link)
+            for link in self.links
+            for f in link.use.label
+            if f.shape[link.use.dim] > 1 and varying(f)[-1] != link.use.dim and going[id(f)]
+        }
 
     def _survivors(self, use: SizeUse, dead: np.ndarray) -> int:
         """How many of the positions that an integer counts are left."""
@@ -158,6 +177,14 @@ class Lowering:
             count = found if count is None else min(count, found)
         assert count is not None
         return count
+
+
+def _alike(links: Sequence[Link]) -> Frozen:
+    """Attributes of modules that remember the same integer in several of them, of which each may mean another size."""
+    holders: dict[tuple[str, int], set[tuple[str, str]]] = defaultdict(set)
+    for link in links:
+        holders[link.use.module, link.use.value].add((link.kind, link.attribute))
+    return frozenset().union(*(found for found in holders.values() if len(found) > 1))
 
 
 def links_of(network: nn.Module, trace: Trace) -> list[Link]:

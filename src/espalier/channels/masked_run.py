@@ -80,10 +80,12 @@ class Arithmetic:
 
 
 def _left(mask: Tensor | None, dim: int) -> float:
-    """Share of the positions along an axis that live, in the rows that live most."""
+    """Share of the positions along an axis that live, in the rows that live most; a row does while any of it does."""
     if mask is None or mask.shape[dim] == 1:
         return 1.0
-    return float(mask.sum(dim).max()) / mask.shape[dim]
+    inner = list(range(dim % mask.ndim + 1, mask.ndim))
+    lives = mask.any(inner, keepdim=True) if inner else mask
+    return float(lives.sum(dim).max()) / mask.shape[dim]
 
 
 def mask_of(label: Label, lives: np.ndarray) -> Tensor | None:

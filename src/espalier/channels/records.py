@@ -69,6 +69,17 @@ class Unknown:
 
 
 @dataclass
+class Alone:
+    """Positions that code takes one by one; they may go if it goes through all of them in the same way."""
+
+    atoms: Tensor
+    """Of the whole axis."""
+    taken: Tensor
+    """Which of them have been taken, as a boolean array."""
+    why: str
+
+
+@dataclass
 class Trace:
     """What a traced run has shown."""
 
@@ -81,6 +92,10 @@ class Trace:
     """Atoms that must stay rectangular: equally many survivors in each row that is left."""
     pieces: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     """Tensor -> (dimension, start, size) of the slices that were taken of it."""
+    alone: dict[bytes, Alone] = field(default_factory=dict)
+    """Axes whose positions are taken one by one, by their atoms."""
+    met: list[tuple[Tensor, str]] = field(default_factory=list)
+    """Atoms of such positions that meet in one operator, and which."""
     sizes: list[SizeUse] = field(default_factory=list)
     widths: set[int] = field(default_factory=set)
     """Sizes of axes that have channels."""

@@ -9,6 +9,7 @@ the first of those that they contradict, all blocks of a kind at once.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 
@@ -32,15 +33,21 @@ class Solver:
 
     Args:
         types: type name of every module, to guess which groups and attributes belong together.
+        alike: attributes that hold the same integer as others of their module.
     """
 
-    def __init__(self, check: Check, rng: np.random.Generator, types: dict[str, str]) -> None:
+    def __init__(
+        self, check: Check, rng: np.random.Generator, types: dict[str, str], alike: Frozen = frozenset()
+    ) -> None:
         self.check = check
         self.rng = rng
         self.types = types
+        self.alike = alike
         self.failed: dict[str, tuple[Unit, Verdict]] = {}
         self.frozen: Frozen = frozenset()
         self.trials = 0
+        self.freezes = 0
+        """How often a cut was tried with something more frozen."""
         self.last: dict[str, list[int]] = {}
         """What the last cut that was right has kept."""
         self.careful = False
@@ -106,11 +113,8 @@ class Solver:
         """As `verdict`, but freezes attributes of the failing module or of those around it while that gets further."""
         kept, before = random_cut(units, self.rng), self.frozen
         found, plan = self.check(kept, self.frozen)
-        while not found.equal and found.module:
-            place = self.types.get(found.module, "")
-            around = {place, *(self.types.get(name, "") for name in _around(found.module))}
-            followed = {(self.types.get(r.module, ""), r.attribute) for r in plan.relinks}
-            further = self._freezing(kept, place, sorted(f for f in followed if f[0] in around))
+        while not found.equal:
+            further = self._freezing(kept, found, self._doubtful(found, plan))
             if further is None:
                 break
             found, plan = further
@@ -122,16 +126,43 @@ class Solver:
         self.frozen = before
         return found
 
+    def _doubtful(self, wrong: Verdict, plan: PrunePlan) -> list[tuple[str, str]]:
+        """Attributes that may have followed, or may have stayed, by chance: of the failing module and those around it.
+
+        Where outputs differ, nothing tells which module is wrong.
+        """
+        followed = {(self.types.get(r.module, ""), r.attribute) for r in plan.relinks}
+        if not wrong.raised:
+            return sorted(followed)
+        around = {self.types.get(name, "") for name in (wrong.module, *_around(wrong.module))}
+        return sorted(f for f in (followed | self.alike) - self.frozen if f[0] in around)
+
     def _freezing(
-        self, kept: Kept, place: str, attributes: Sequence[tuple[str, str]]
+        self, kept: Kept, wrong: Verdict, attributes: Sequence[tuple[str, str]]
     ) -> tuple[Verdict, PrunePlan] | None:
-        for attribute in attributes:
-            frozen = self.frozen | {attribute}
-            found, plan = self.check(kept, frozen)
-            if found.equal or (found.module and self.types.get(found.module) != place):
-                self.frozen = frozen
-                return found, plan
+        """Freeze one attribute, or two where several hold the same integer: those that make the cut right, else the
+        first that get further.
+        """
+        pairs = combinations([a for a in attributes if a in self.alike], 2)
+        for choices in ([(a,) for a in attributes], [pair for pair in pairs if pair[0][0] == pair[1][0]]):
+            further = None
+            for chosen in choices[: max(TRIALS - self.freezes, 0)]:
+                self.freezes += 1
+                frozen = self.frozen.union(chosen)
+                found, plan = self.check(kept, frozen)
+                if found.equal:
+                    self.frozen = frozen
+                    return found, plan
+                if further is None and wrong.raised and self._moved(wrong, found):
+                    further = frozen, found, plan
+            if further is not None:
+                self.frozen = further[0]
+                return further[1:]
         return None
+
+    def _moved(self, wrong: Verdict, found: Verdict) -> bool:
+        """Whether a failure has moved on to a module of another type."""
+        return bool(found.module) and self.types.get(found.module) != self.types.get(wrong.module)
 
     def bisect(self, units: Sequence[Unit]) -> list[Unit]:
         """The units that pass."""

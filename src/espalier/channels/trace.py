@@ -24,6 +24,7 @@ from espalier.channels.patterns import READERS
 from espalier.channels.records import Event, Trace, Unknown
 from espalier.channels.rules import find_rule
 from espalier.channels.rules.making import RULES as MAKERS
+from espalier.channels.rules.movement import ALONE
 from espalier.channels.unchanged import unchanged
 from espalier.surgery import named_tensors
 
@@ -130,6 +131,18 @@ class Tracer(TorchDispatchMode):
         """Tensors with channels that no run has touched yet."""
         return [t for t in self.tensors.values() if id(t) not in self.used and self.label(t)]
 
+    def settle_alone(self) -> None:
+        """Positions that were taken one by one stay whole unless all of their axis were; those then go as they met."""
+        gone_through: set[int] = set()
+        for found in self.trace.alone.values():
+            if found.taken.all():
+                gone_through.update(found.atoms.tolist())
+            else:
+                self.trace.atoms.pin(found.atoms[found.taken], found.why)
+        for atoms, reason in self.trace.met:
+            kept = torch.tensor([a for a in atoms.tolist() if a in gone_through], dtype=torch.int64)
+            self.trace.atoms.unite(kept, kept[:1], reason)
+
     def pin_unused(self) -> None:
         """A tensor that this run never touched may matter in another, so it stays whole."""
         for tensor in self.unused():
@@ -141,6 +154,8 @@ class Tracer(TorchDispatchMode):
         if rule is None:
             self._unknown(call, "no rule for")
         elif call.outputs():
+            if self.trace.alone and call.name.rstrip("_") not in ALONE:
+                call.pin_alone()
             if self.recording and call.name.rstrip("_") in READERS:
                 self.trace.events.append(_event(call))
             try:
@@ -194,6 +209,7 @@ def trace(network: nn.Module, inputs: Sequence[Any]) -> Trace:
     if spare and reads_training(type(module) for module in tracer.names):
         with unchanged(network):
             _follow_training(network, tracer, _copies(inputs))
+    tracer.settle_alone()
     tracer.pin_unused()
     return tracer.trace
 

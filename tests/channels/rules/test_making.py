@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
-from tests.channels.micro import WHOLE, between, conv, summary
+from tests.channels.micro import WHOLE, assert_never_wrong, between, conv, positions, summary
 
 
 def written(made: Tensor, x: Tensor) -> Tensor:
@@ -40,3 +41,27 @@ def test_what_is_made_follows_the_channels(name: str) -> None:
 def test_random_numbers_are_never_offered() -> None:
     channels = between(lambda _, x: x + torch.randn(x.shape).to(x))
     assert not channels.prunable
+
+
+class Filtered(nn.Module):
+    """The same four filters for each channel, and back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(32, 32, 1)
+        self.register_buffer("filters", torch.rand(4, 1, 2, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        filters = self.filters.repeat(x.shape[1], 1, 1, 1)
+        bands = functional.conv2d(x, filters, stride=2, groups=x.shape[1])
+        return x + functional.conv_transpose2d(self.mix(bands), filters, stride=2, groups=x.shape[1])
+
+
+def test_each_channel_may_have_a_copy_of_the_same_filters() -> None:
+    channels = between(lambda n, x: n.filtered(x), filtered=Filtered())
+    found = {name: kept for name, kept in summary(channels).items() if kept[1] == "exact"}
+    assert found == WHOLE
+    assert positions(channels, "head.weight", "filtered.mix.weight", 0) == [
+        [4 * c + k for k in range(4)] for c in range(8)
+    ]
+    assert_never_wrong(channels)

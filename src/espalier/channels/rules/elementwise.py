@@ -1,5 +1,6 @@
 """Operators that work position by position, with broadcasting: what meets is united."""
 
+import torch
 from torch import Tensor
 
 from espalier.channels.call import Call
@@ -29,12 +30,32 @@ def like(call: Call) -> None:
 def fill(call: Call) -> None:
     """The tensor keeps its channels whatever is written into it."""
     target: Tensor = call.args[0]
+    _unite_alone(call)
     call.give(call.label(target), target)
+
+
+def copy(call: Call) -> None:
+    """As elementwise, but positions that stand by themselves are those of the target."""
+    _unite_alone(call)
+    target: Tensor = call.args[0]
+    operands = [
+        (tuple(f for f in label if f.numel() > 1), sizes)
+        for label, sizes in map(call.operand, call.tensors())
+    ]
+    lone = tuple(f for f in call.label(target) if f.numel() == 1)
+    call.give((*lone, *meet(call.atoms, operands, target.shape, call.reason)))
+
+
+def _unite_alone(call: Call) -> None:
+    """Positions that stand by themselves and meet, such as row and column of what is written into a matrix."""
+    lone = [f.reshape(-1) for tensor in call.tensors() for f in call.label(tensor) if f.numel() == 1]
+    if len(lone) > 1:
+        call.trace.met.append((torch.cat(lone), call.reason))
 
 
 RULES = {
     "elementwise": elementwise,
-    "copy_": elementwise,
+    "copy_": copy,
     "_prelu_kernel": elementwise,
     "where": elementwise,
     "masked_fill": elementwise,

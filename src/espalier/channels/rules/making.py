@@ -1,6 +1,7 @@
 """Tensors that a network makes on the way and whose positions are all alike: they may be made smaller."""
 
 import math
+from collections.abc import Iterator
 
 from torch import Tensor
 
@@ -38,8 +39,28 @@ def spread(call: Call) -> None:
     dims = [d for d in _wide(call, out) if sizes[d] == 1 and not covers(call.label(out), d)]
     heads = tuple(f for f in call.label(out) if call.atoms.are_rows(f))
     fresh = tuple(_fresh(call, out, d, heads) for d in dims)
+    if call.name == "repeat":
+        fresh += tuple(_copies(call, source, out))
     call.give((*call.label(out), *fresh), out)
     _note_sizes(call, out, fresh)
+
+
+def _copies(call: Call, source: Tensor, out: Tensor) -> Iterator[Tensor]:
+    """Channels that each have a copy of the same numbers, such as the filters of a wavelet."""
+    for factor in call.label(source):
+        dims = varying(factor)
+        if len(dims) != 1 or not _of_buffers(call, factor):
+            continue
+        size, dim = factor.shape[dims[0]], out.ndim - source.ndim + dims[0]
+        times = out.shape[dim] // size
+        if times > 1 and times in call.trace.widths:
+            yield axis(call.made(times).repeat_interleave(size), dim, out.ndim)
+
+
+def _of_buffers(call: Call, factor: Tensor) -> bool:
+    """Whether the positions are those of numbers that the network was built with."""
+    axes = (a for name in call.trace.buffers for a in call.trace.owners[name] if a is not None)
+    return any(int(a.min()) <= int(factor.min()) and int(factor.max()) <= int(a.max()) for a in axes)
 
 
 def _fresh(call: Call, out: Tensor, dim: int, heads: Label) -> Tensor:

@@ -22,6 +22,19 @@ def move(call: Call) -> None:
     _note_sizes(call, source)
 
 
+def move_in_place(call: Call) -> None:
+    """The tensor has its new shape already; its factors, shaped as it was, follow it."""
+    x: Tensor = call.args[0]
+    if call.name == "squeeze_" and len(call.args) == 1 and any(f.ndim != x.ndim for f in call.label(x)):
+        raise NotImplementedError  # a factor has size 1 along more dimensions than the tensor had
+    label = call.label(x)
+    if call.name in ("transpose_", "t_"):
+        label = tuple(_in_order(call, f) for f in label)
+    if call.name != "squeeze_" or any(f.ndim != x.ndim for f in label):
+        label = tuple(call.func(f.clone(), *call.args[1:]) for f in label)
+    call.give(label, x)
+
+
 def _in_order(call: Call, factor: Tensor) -> Tensor:
     """A factor whose dimensions a permutation is about to reorder, reduced to the longest of those.
 
@@ -43,10 +56,11 @@ def _in_order(call: Call, factor: Tensor) -> Tensor:
 def _permutation(call: Call, ndim: int) -> list[int]:
     """Source dimension of each dimension of the result."""
     order = list(range(ndim))
-    if call.name == "permute":
+    name = call.name.rstrip("_")
+    if name == "permute":
         order = [d % ndim for d in call.arg(1, "dims")]
     elif ndim > 1:
-        a, b = (0, 1) if call.name == "t" else (call.arg(1, "dim0") % ndim, call.arg(2, "dim1") % ndim)
+        a, b = (0, 1) if name == "t" else (call.arg(1, "dim0") % ndim, call.arg(2, "dim1") % ndim)
         order[a], order[b] = order[b], order[a]
     return order
 
@@ -61,8 +75,10 @@ def _moved(call: Call, source: Tensor, label: Label) -> list[Label]:
         for k, small in enumerate(arrays):
             if small is None:
                 continue
-            if varying(small):
+            if varying(small) or call.name in ALONE:
                 results[k] = (*results[k], small)
+                if not varying(small) and varying(factor):
+                    call.alone(factor, small)
             else:
                 call.pin((small,), f"one channel taken alone by {call.reason}")
     return results
@@ -148,13 +164,16 @@ def _note_sizes(call: Call, source: Tensor) -> None:
             if call.name in _RESHAPES:
                 call.grid(label)
     elif call.name in ("split", "split_with_sizes", "unsafe_split"):
-        _note_split(call)
+        _note_split(call, source)
     elif call.name == "slice":
         _note_slice(call, source)
 
 
-def _note_split(call: Call) -> None:
+def _note_split(call: Call, source: Tensor) -> None:
     dim = call.arg(2, "dim", 0)
+    if call.name == "split_with_sizes" and covers(call.label(source), dim % source.ndim):
+        # one of the sizes may have been written as what the others leave of the whole
+        call.size(source.shape[dim], call.label(source), dim % source.ndim)
     sizes = tuple(out.shape[dim] for out in call.outputs())
     among = sizes if call.name == "split_with_sizes" else ()
     for place, out in enumerate(call.outputs()):
@@ -201,6 +220,8 @@ def _tie_slices(call: Call, source: Tensor, dim: int) -> None:
         call.trace.grids.extend(f.unflatten(dim, (-1, size)) for f in inner)
 
 
+ALONE = {"select", "slice", "view", "unsqueeze", "squeeze", "alias", "detach", "copy", "fill"}
+"""Operators, without the underscore of those in place, that may be given a position that stands by itself."""
 _PERMUTATIONS = {"permute", "transpose", "t"}
 _RESHAPES = {"view", "_unsafe_view", "reshape", "_reshape_alias"}
 _COPIES = {"clone", "detach", "alias", "_to_copy", "contiguous", "lift_fresh", "lift_fresh_copy", "detach_"}
@@ -218,4 +239,7 @@ _PARTS = {"slice": 1, "select": 1, "unbind": 1, "split": 2, "split_with_sizes": 
 """Operators that take pieces, and where their dimension stands."""
 _PADS = {f"{kind}_pad{n}d" for kind in ("reflection", "replication") for n in (1, 2, 3)}
 
-RULES = dict.fromkeys(_RESHAPES | _COPIES | _MOVES, move)
+RULES = {
+    **dict.fromkeys(_RESHAPES | _COPIES | _MOVES, move),
+    **dict.fromkeys(["unsqueeze_", "squeeze_", "transpose_", "t_"], move_in_place),
+}

@@ -40,6 +40,11 @@ def layer_norm(call: Call) -> None:
     else:
         operands = [call.operand(t) for t in (x, weight, bias) if t is not None]
         label = meet(call.atoms, operands, x.shape, call.reason)
+        for place, dim in enumerate(range(x.ndim - len(shape), x.ndim)):
+            if covers(label, dim):
+                call.size(
+                    x.shape[dim], label, dim, attribute="normalized_shape", among=tuple(shape), place=place
+                )
     _mark(call, label, tuple(range(x.ndim - len(shape), x.ndim)))
     call.give(label, call.outputs()[0])
 
