@@ -87,8 +87,8 @@ has not been run. Three seeds of one method lie 0.02 to 0.2 dB apart, at 0.9 as 
   steps of SOAP under a growing penalty between them. It is 0.8 dB above GASSL at 0.7 and 1.8 dB at 0.9, but against
   polished `calibrated` the best at 0.7 by 0.02 dB on Set5 and 0.04 on Set14, and behind at 0.9 by 0.07 and 0.02.
   Over three seeds it is 0.01, 0.04 and 0.05 dB above `calibrated` at 0.5, 0.7 and 0.9: above all others in the mean
-  at each, by no more than the seeds differ. With 60 steps between the rounds and 120 of polishing it gave {guided} dB at 0.9. On the networks of [the thesis'
-  table](thesis.md) it gains more.
+  at each, by no more than the seeds differ. With 60 steps between the rounds and 120 of polishing it gave {guided} dB
+  at 0.9. On the networks of [the thesis' table](thesis.md) it gains more.
 - **Polishing is worth most where little training follows.** It lifts what `calibrated` leaves by 0.3 dB at 0.7 and
   0.5 dB at 0.9; hundreds of steps of recovery end at nearly the same place with and without it.
 - **Removal costs next to nothing** once the network has settled, on RNet x4 too (ASSL 0.006 dB, GASSL 0.002 dB): the
