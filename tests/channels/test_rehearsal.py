@@ -3,6 +3,7 @@
 from collections import Counter
 from contextlib import suppress
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -58,6 +59,28 @@ def test_afterwards_the_network_is_what_it_was() -> None:
     after = network.state_dict()
     assert {name: value.dtype for name, value in after.items()} == dict.fromkeys(before, torch.float32)
     assert all(torch.equal(value, before[name]) for name, value in after.items())
+
+
+def test_gradients_neither_disturb_nor_are_lost() -> None:
+    network = nn.Sequential(conv(3, 8), nn.ReLU(), conv(8, 3))
+    network(sample_inputs(3, 8, 8)).sum().backward()
+    before = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+    assert len(before) == 4
+    assert analyse(network, sample_inputs(3, 8, 8)).share > 0.9
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None
+        assert torch.equal(parameter.grad, before[name])
+
+
+def test_what_fails_at_the_beginning_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: nn.Module) -> None:
+        raise MemoryError
+
+    network = Remembers()
+    monkeypatch.setattr(network, "eval", lambda: fails(network))
+    with pytest.raises(MemoryError), Rehearsal(network, (sample_inputs(3, 8, 8),)):
+        pass
+    assert {value.dtype for value in network.state_dict().values()} == {torch.float32}
 
 
 def test_runs_are_in_double_whatever_the_code_asks_for() -> None:

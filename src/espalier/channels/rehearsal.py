@@ -71,16 +71,25 @@ class Rehearsal:
 
     def __enter__(self) -> Self:
         self._original = Snapshot(self.network)
+        try:
+            self._turn()
+        except BaseException:  # Ctrl-C, or too little memory
+            self._original.restore()
+            raise
+        self._before = Snapshot(self.network)
+        return self
+
+    def _turn(self) -> None:
+        """To float64 and evaluation mode, without gradients."""
         generator = torch.Generator().manual_seed(self.seed)
         self.tensors = named_tensors(self.network)
         for tensor in {id(t): t for t in self.tensors.values()}.values():
+            tensor.grad = None
             tensor.data = _double(tensor.data)
             if tensor.is_floating_point() and tensor.numel() and _constant(tensor.data):
                 noise = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
                 tensor.data = tensor.data + 0.1 * noise.to(tensor.device)
         self.network.eval()
-        self._before = Snapshot(self.network)
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._original.restore()

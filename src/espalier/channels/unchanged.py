@@ -11,13 +11,13 @@ _CONTAINERS = (list, dict, set)
 
 
 class Snapshot:
-    """All tensors and attributes of a network, and what lists, dicts and sets of its modules hold."""
+    """All tensors, gradients and attributes of a network, and what lists, dicts and sets of its modules hold."""
 
     def __init__(self, network: nn.Module) -> None:
         modules = list(network.modules())
         parameters = {id(t): t for module in modules for t in module._parameters.values() if t is not None}
         buffers = {id(t): t for module in modules for t in module._buffers.values() if t is not None}
-        self._tensors = [(t, t.data) for t in parameters.values()]
+        self._tensors = [(t, t.data, t.grad) for t in parameters.values()]
         self._buffers = [(t, t.data, t.data.clone()) for t in buffers.values()]
         self._states = [(vars(module), dict(vars(module))) for module in modules]
         held = (c for _, saved in self._states for c in saved.values() if type(c) in _CONTAINERS)
@@ -32,8 +32,10 @@ class Snapshot:
         for state, saved in self._states:
             state.clear()
             state.update(saved)
-        for tensor, data in self._tensors:
+        for tensor, data, gradient in self._tensors:
+            tensor.grad = None  # of the other shape or type, perhaps
             tensor.data = data
+            tensor.grad = gradient
         for tensor, data, values in self._buffers:
             tensor.data = data
             data.copy_(values)
