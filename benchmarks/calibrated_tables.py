@@ -17,12 +17,16 @@ WAYS = {
 }
 
 STARTS = {
+    "calibrated": "calibrated",
     "refitted": "calibrated, not polished",
     "torch-pruning": "Torch-Pruning",
+    "magnitude": "magnitude",
     "scratch": "random weights",
 }
-FULL, SHORT = 6e12, 1e12
+WORK = 3e12
 """Multiply-adds of training in benchmarks/recovery.py."""
+RATES = {"calibrated": ("soap", 4e-3), "torch-pruning": ("soap", 4e-3), "scratch": ("adam", 1e-3)}
+"""Start -> optimizer and rate of the rows that all networks have."""
 
 
 def rows(name: str) -> list[dict[str, Any]]:
@@ -115,23 +119,38 @@ def groups(found: list[dict[str, Any]]) -> str:
     return table(("", "group", "channels left", "MACs saved", "share of predicted damage", "dB lost"), lines)
 
 
-def recovery(found: list[dict[str, Any]], work: float) -> str:
-    """One line per network and start at this much work, those that only trains by Adam or from elsewhere too."""
+def compared(row: dict[str, Any]) -> bool:
+    """Whether other networks have a row of this kind."""
+    return row["work"] == WORK and RATES.get(row["start"]) == (row["optimizer"], row["rate"])
+
+
+def recovery(found: list[dict[str, Any]]) -> str:
+    """One line per network and start, after equal work."""
+    order = list(STARTS)
     lines = [
-        (
-            str(r["network"]),
-            str(STARTS.get(r["start"], r["start"])),
-            str(r["optimizer"]),
-            f"{r['rate']:g}",
-            str(r["steps"]),
-            f"{r['cpu_seconds']:.0f} s",
-            *(f"{r[when][test]:.2f}" for test in ("Set5", "Set14") for when in ("dense", "before", "psnr")),
-        )
-        for r in found
-        if r["work"] == work and "failed" not in r
+        (r["network"], STARTS[r["start"]], *trained(r))
+        for r in sorted(found, key=lambda r: (r["network"].lower(), order.index(r["start"])))
+        if compared(r) and "failed" not in r
     ]
-    head = [f"{test} {when}" for test in ("Set5", "Set14") for when in ("dense", "before", "after")]
-    return table(("", "from", "optimizer", "rate", "steps", "processor time", *head), lines)
+    return table(("", "from", "steps", "processor time", *WHEN), lines)
+
+
+def others(found: list[dict[str, Any]]) -> str:
+    """Other optimizers, rates and amounts of work."""
+    lines = [
+        (r["network"], STARTS[r["start"]], r["optimizer"], f"{r['rate']:g}", f"{r['work']:.0e}", *trained(r))
+        for r in found
+        if not compared(r) and "failed" not in r
+    ]
+    return table(("", "from", "optimizer", "rate", "work", "steps", "processor time", *WHEN), lines)
+
+
+WHEN = [f"{test} {when}" for test in ("Set5", "Set14") for when in ("dense", "before", "after")]
+
+
+def trained(row: dict[str, Any]) -> list[str]:
+    values = [row[when][test] for test in ("Set5", "Set14") for when in ("dense", "before", "psnr")]
+    return [str(row["steps"]), f"{row['cpu_seconds']:.0f} s", *(f"{value:.2f}" for value in values)]
 
 
 def spread(found: list[dict[str, Any]]) -> str:
@@ -168,8 +187,8 @@ def main() -> None:
         prices=prices(found),
         inner=inner(rows("calibrated_inner.json")),
         groups=groups(rows("calibrated_groups.json")),
-        recovery=recovery(rows("recovery.json"), FULL),
-        optimizers=recovery(rows("recovery.json"), SHORT),
+        recovery=recovery(rows("recovery.json")),
+        others=others(rows("recovery.json")),
         spread=spread(found),
         latency=latency(rows("latency.json")),
         growth=growth(rows("calibrated_growth.json")),

@@ -73,7 +73,7 @@ def _moved(call: Call, source: Tensor, label: Label) -> list[Label]:
         if arrays is None:
             arrays = [shrunk(a) for a in _run(call, source, factor.expand(source.shape), outputs)]
         for k, small in enumerate(arrays):
-            if small is None:
+            if small is None or not small.numel():  # an empty slice has no channels
                 continue
             if varying(small) or call.name in ALONE:
                 results[k] = (*results[k], small)
@@ -211,7 +211,7 @@ def _tie_slices(call: Call, source: Tensor, dim: int) -> None:
     length, size = source.shape[dim], call.outputs()[0].shape[dim]
     start = call.arg(2, "start") or 0
     start = max(start + length, 0) if start < 0 else start
-    if size == length or length % size or start % size or call.arg(4, "step", 1) != 1:
+    if size in (0, length) or length % size or start % size or call.arg(4, "step", 1) != 1:
         return
     taken: set[tuple[int, int, int]] = (call.trace.pieces.get(source) or set()) | {(dim, start, size)}
     call.trace.pieces[source] = taken
