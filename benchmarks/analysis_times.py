@@ -23,11 +23,11 @@ from espalier.networks.load import load
 from espalier.networks.prepare import prepare
 
 TURNS = 2
-CODE = 2
+CODE = 3
 """Counted up when the analysis gets faster, so that the page tells old times from new."""
 TIMES = (1, 2, 4, 8)
 """How many times the survey's blocks."""
-GROWTH_TURNS = 5
+GROWTH_TURNS = 9
 LIMIT = 40
 """Seconds that Torch-Pruning may take for one network's turns."""
 
