@@ -75,9 +75,9 @@ def pruned(way: str, job: Job, refitted: Path) -> Network:
     """The network made in one of the ways; "calibrated" polishes the one in the file `refitted` where that is made."""
     if way == "calibrated" and refitted.exists():
         return calibrated.polished(job, load(refitted), calibrated.OPTIONS().polish)
-    if way == "refitted":
+    if way in ("refitted", "equal shares"):
         return calibrated.prune(dataclasses.replace(job, options=calibrated.OPTIONS(polish=0)))
-    if way in ("calibrated", "equal shares"):
+    if way == "calibrated":
         return calibrated.prune(job)
     if way == "one draft":
         return one_draft(job)

@@ -11,7 +11,7 @@ PAGE = (HERE / "calibrated.md.template").read_text(encoding="utf-8")
 WAYS = {
     "calibrated": "calibrated",
     "refitted": "calibrated, not polished",
-    "equal shares": "calibrated, equal shares",
+    "equal shares": "equal shares, not polished",
     "magnitude": "magnitude",
     "torch-pruning": "Torch-Pruning",
 }
