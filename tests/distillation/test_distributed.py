@@ -13,6 +13,9 @@ from tests.training.test_distributed import ENVIRONMENT, hosts  # noqa: F401 (a 
 
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run"]
 SCRIPT = str(Path(__file__).with_name("worker.py"))
+ROUNDING = 2e-4
+"""Kernels sum batches of 4 and 8 in other orders, and Adam makes that larger: by processor 5e-6 to 6e-5 was seen.
+Training moves the weights by 0.1 of their norm."""
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def agree(folder: Path, out: Path, game: str) -> None:
             a, b = first[part][name], second[part][name]
             assert torch.equal(a, b), f"{part} {name}: the workers differ"
             if value.is_floating_point():
-                assert (a - value).norm() <= 1e-5 * value.norm() + 1e-6, f"{part} {name}"
+                assert (a - value).norm() <= ROUNDING * value.norm() + 1e-6, f"{part} {name}"
 
 
 @pytest.mark.parametrize(
