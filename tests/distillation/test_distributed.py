@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from espalier.data import PackedImages
 from tests.distillation import worker
+from tests.recipes.conftest import write_photos
 from tests.training.test_distributed import ENVIRONMENT, hosts  # noqa: F401 (a fixture)
 
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run"]
 SCRIPT = str(Path(__file__).with_name("worker.py"))
-ROUNDING = 2e-4
-"""Kernels sum batches of 4 and 8 in other orders, and Adam makes that larger: by processor 5e-6 to 6e-5 was seen.
-Training moves the weights by 0.1 of their norm."""
+ROUNDING = 1e-4
+"""Kernels sum batches of 4 and 8 in other orders, and Adam makes that larger; training moves weights by 0.1 of their
+norm."""
 
 
 @pytest.fixture
-def folder(images: PackedImages) -> Path:
-    assert images.file is not None
-    return images.file.parent.parent
+def folder(tmp_path: Path) -> Path:
+    """Smooth random photographs: of regular waves some gradients are but rounding, which Adam makes large."""
+    return write_photos(tmp_path / "photos", 4)
 
 
 def agree(folder: Path, out: Path, game: str) -> None:
