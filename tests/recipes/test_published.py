@@ -8,6 +8,7 @@ import torch
 
 from espalier.networks.load import load
 from espalier.recipes.compress import CompressSettings, compress
+from tests.methods import jobs
 
 CHECKPOINTS = {
     "RNet-EDSRlike/rnet_x4.pth": 4,
@@ -45,15 +46,7 @@ def test_half_the_macs_recovered_and_rebuilt(checkpoint: str, real_data: Path, t
         assert torch.equal(rebuilt[0](image), rebuilt[1](image))
 
 
-LEARNED: dict[str, dict[str, object]] = {
-    "srp": {"steps": 3},
-    "assl": {"steps": 4},
-    "gassl": {"steps": 3, "select": 2},
-    "greg": {"steps": 3},
-    "group_sparse": {"steps": 2},
-    "stepwise": {"rounds": 2, "steps": 1, "learn": "growing", "learn_steps": 1},
-    "guided": {"steps": 2},
-}
+LEARNED = jobs.LEARNED | {"guided": {"steps": 2}}
 """Methods that learn, and options that make them short."""
 
 
