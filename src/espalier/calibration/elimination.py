@@ -63,7 +63,7 @@ class _State:
     """
 
     def __init__(self, consumer: Consumer, damping: float) -> None:
-        moments = consumer.moments.double().clone()
+        moments = consumer.moments.double()
         ridge = max(damping * float(moments.diagonal().mean()), 1e-30)
         self.inverse = torch.cholesky_inverse(factored(moments, ridge))
         self.factors = moments.new_zeros(len(moments), 0)

@@ -86,9 +86,9 @@ def gram(rows: Tensor) -> Tensor:
 def factored(moments: Tensor, ridge: float) -> Tensor:
     """Cholesky's, with as much more damping as rounding asks for."""
     while True:
-        factor, failed = torch.linalg.cholesky_ex(
-            moments + torch.diag(moments.new_full((len(moments),), ridge))
-        )
+        damped = moments.clone()
+        damped.diagonal().add_(ridge)
+        factor, failed = torch.linalg.cholesky_ex(damped)
         if not int(failed):
             return factor
         ridge *= 10
