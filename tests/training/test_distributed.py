@@ -17,6 +17,16 @@ from tests.training import worker
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run"]
 SCRIPT = str(Path(__file__).with_name("worker.py"))
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+LEAVING = """
+import weakref
+import torch.distributed as dist
+from espalier.training.distributed import joined
+
+with joined():
+    group = weakref.ref(dist.group.WORLD)
+    import torch._dynamo  # as tracing does
+assert group() is None, "the process group is kept"
+"""
 
 
 def torchrun(*arguments: object, restarts: int = 0) -> subprocess.CompletedProcess:
@@ -49,6 +59,16 @@ def test_two_workers_of_8_are_one_of_16_across_a_surgery(folder: Path, tmp_path:
     log = Log(tmp_path / "run" / "log.jsonl")
     log.rewind(50)
     assert [point.step for point in log.points] == [20, 40, 50]  # only one worker wrote
+
+
+def test_no_thread_outlives_the_parting(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(LEAVING)
+    flags = ["--standalone", "--nproc_per_node=2"]
+    done = subprocess.run(
+        [*LAUNCHER, *flags, script], env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.slow

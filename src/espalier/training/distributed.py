@@ -6,6 +6,7 @@ SR networks are small; exchanging all gradients at once costs little.
 """
 
 import contextlib
+import importlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -99,6 +100,9 @@ def joined() -> Iterator[Workers]:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
         yield current()
         return
+    # Default arguments in this module keep the group that is there when it is imported: imported later, its
+    # threads would outlive the parting below and abort now and then when Python ends.
+    importlib.import_module("torch.distributed.nn.functional")
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     backend, store = "nccl" if torch.cuda.is_available() else "gloo", agent_store()
