@@ -115,36 +115,52 @@ def rows_of(name: str, options: argparse.Namespace) -> None:
         return
     network = dense_network(name, options.data)
     whole = dense_row(name, network, options)
-    channels, dense = trace(network), count(network)
-    model = channels.cost.at_size({layer.name: layer.macs for layer in dense.layers})
-    images = material(options, network.scale)
+    job = job_of(network, options)
     for key in wanted:
-        budget = Budget.parse(f"macs={key['budget']}")
-        by = "uniform" if key["way"] == "equal shares" else calibrated.ALLOCATION
-        job = Job(network, channels, model, budget, "l2", by, 1, (), images=images, seed=options.seed)
-        write(key | {"dense": whole} | cell(key, job, options))
+        write(key | {"dense": whole} | cell(key, for_row(job, key), options))
+
+
+def job_of(network: Network, options: argparse.Namespace) -> Job:
+    """All that rows of a network share."""
+    model = (channels := trace(network)).cost.at_size(
+        {each.name: each.macs for each in count(network).layers}
+    )
+    images, budget = material(options, network.scale), Budget.parse("macs=0.5")
+    return Job(
+        network, channels, model, budget, "l2", calibrated.ALLOCATION, 1, (), images=images, seed=options.seed
+    )
+
+
+def for_row(job: Job, key: Mapping[str, Any]) -> Job:
+    by = "uniform" if key["way"] == "equal shares" else calibrated.ALLOCATION
+    return dataclasses.replace(job, budget=Budget.parse(f"macs={key['budget']}"), by=by)
+
+
+def made(key: Mapping[str, Any], job: Job) -> Network:
+    """The network of a row, from its file or pruned now."""
+    place = place_of(key)
+    if not place.exists():
+        smaller = pruned(key["way"], job, place_of({**key, "way": "refitted"}))
+        if key["way"] == "torch-pruning":  # has layers of its own making
+            return smaller
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.save(smaller, place)
+    return load(place)
 
 
 def cell(key: Mapping[str, Any], job: Job, options: argparse.Namespace) -> dict[str, Any]:
     """What is measured of one network: taken from its file, or pruned now."""
     before = found(key) or {}
-    place, refitted = place_of(key), {**key, "way": "refitted"}
     missing = [name for name in options.sets if name not in before.get("psnr", {})]
-    start, seconds = time.process_time(), before.get("cpu_seconds")
-    clock, wall = time.perf_counter(), before.get("wall_seconds")
-    earlier: dict[str, Any] = {}
-    if key["way"] == "calibrated" and place_of(refitted).exists():
+    times, earlier = {k: before.get(k) for k in ("cpu_seconds", "wall_seconds")}, {}
+    if key["way"] == "calibrated" and place_of(refitted := {**key, "way": "refitted"}).exists():
         earlier = found(refitted) or {}
+    is_new, cpu, wall = not place_of(key).exists(), time.process_time(), time.perf_counter()
     try:
-        if place.exists():
-            smaller = load(place)
-        else:
-            smaller = pruned(key["way"], job, place_of(refitted))
-            seconds = round(time.process_time() - start + earlier.get("cpu_seconds", 0.0), 1)
-            wall = round(time.perf_counter() - clock + earlier.get("wall_seconds", 0.0), 1)
-            if key["way"] != "torch-pruning":
-                place.parent.mkdir(parents=True, exist_ok=True)
-                file.save(smaller, place)
+        smaller = made(key, job)
+        if is_new:
+            taken = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}
+            times = {k: round(seconds + earlier.get(k, 0.0), 1) for k, seconds in taken.items()}
         cost, dense = count(smaller), count(job.network)
         psnr = before.get("psnr", {}) | measured(smaller, options.data, missing)
     except Exception as error:  # a third party's code on a third party's network
@@ -156,8 +172,7 @@ def cell(key: Mapping[str, Any], job: Job, options: argparse.Namespace) -> dict[
         "macs": cost.macs / dense.macs,
         "params": cost.params / dense.params,
         "share": job.channels.share,
-        "cpu_seconds": seconds,
-        "wall_seconds": wall,
+        **times,
         "peak_mib": max(
             resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, earlier.get("peak_mib", 0)
         ),

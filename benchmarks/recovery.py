@@ -1,11 +1,12 @@
-"""Recovery after pruning: the same steps from ours, from Torch-Pruning's cut and from random weights.
+"""Recovery after pruning: the same steps from ours, from Torch-Pruning's cut, from magnitude's and from random weights.
 
 python benchmarks/recovery.py --networks SPAN RNet
 python benchmarks/recovery.py --networks SPAN --optimizers adam --rates 5e-4
 
-Ours begins with networks that benchmarks/calibrated.py keeps. Every row of a network takes the same multiply-adds of
-training (forward through the dense network, forward and backward through the pruned one), so many steps as --work
-allows. Each row goes to benchmarks/results/recovery.json when done.
+Pruned networks are those of benchmarks/calibrated.py: what it has kept in runs/ is taken, what it has not is pruned.
+Every row of a network takes the same multiply-adds of training (forward through the dense network, forward and
+backward through the pruned one), so many steps as --work allows. Each row goes to benchmarks/results/recovery.json
+when done.
 """
 
 import argparse
@@ -17,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from calibrated import KEPT, dense_network, material
+from calibrated import dense_network, for_row, job_of, made, material
+from calibrated import key_of as cut_of
 from rival import cut_by_torch_pruning
 from torch import nn
 
 from espalier import evaluation, training
 from espalier.costs import count
 from espalier.files import write_text
-from espalier.networks.load import load
 from espalier.networks.network import Network
 
 RESULTS = Path(__file__).parent / "results" / "recovery.json"
@@ -40,15 +41,13 @@ def steps_for(work: float, dense: Network, smaller: Network) -> int:
     return max(1, round(work / (BATCH * (count(dense, size).macs + 3 * count(smaller, size).macs))))
 
 
-def begun(start: str, name: str, dense: Network, budget: float) -> Network:
+def begun(start: str, name: str, dense: Network, budget: float, data: Path) -> Network:
     """The network that a row begins with."""
     if start == "torch-pruning":
         return cut_by_torch_pruning(dense, budget)
-    if start == "magnitude":
-        return load(KEPT / f"{name}-{budget}-magnitude-32-photographs-0.safetensors")
-    if start == "refitted":
-        return load(KEPT / f"{name}-{budget}-refitted-32-photographs-0.safetensors")
-    network = load(KEPT / f"{name}-{budget}-calibrated-32-photographs-0.safetensors")
+    options = argparse.Namespace(images=32, source="photographs", seed=0, data=data)
+    key = cut_of(name, budget, "calibrated" if start == "scratch" else start, options)
+    network = made(key, for_row(job_of(dense, options), key))
     if start == "scratch":
         torch.manual_seed(0)
         for module in network.modules():
@@ -61,7 +60,7 @@ def cell(key: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """PSNR on Set5 before and after."""
     dense = dense_network(key["network"], options.data)
     try:
-        network = begun(key["start"], key["network"], dense, key["budget"])
+        network = begun(key["start"], key["network"], dense, key["budget"], options.data)
     except RuntimeError as error:
         return {**key, "failed": " ".join(str(error).split())[:160]}
     steps = steps_for(key["work"], dense, network)
@@ -96,7 +95,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--networks", nargs="+", default=["SPAN"])
     parser.add_argument("--starts", nargs="+", default=STARTS, choices=[*STARTS, "refitted", "magnitude"])
-    parser.add_argument("--budget", type=float, default=0.5)
+    parser.add_argument("--budgets", nargs="+", type=float, default=[0.5])
     parser.add_argument("--optimizers", nargs="+", default=["soap"])
     parser.add_argument("--rates", nargs="+", type=float, default=[4e-3])
     parser.add_argument("--work", type=float, default=6e12, help="multiply-adds of a row")
@@ -107,8 +106,9 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     wanted: list[dict[str, Any]] = [
-        dict(zip(KEY, (name, start, options.budget, optimizer, rate, options.work), strict=True))
+        dict(zip(KEY, (name, start, budget, optimizer, rate, options.work), strict=True))
         for name in options.networks
+        for budget in options.budgets
         for start in options.starts
         for optimizer in options.optimizers
         for rate in options.rates
