@@ -133,7 +133,7 @@ def job_of(network: Network, options: argparse.Namespace) -> Job:
 
 def for_row(job: Job, key: Mapping[str, Any]) -> Job:
     by = "uniform" if key["way"] == "equal shares" else calibrated.ALLOCATION
-    return dataclasses.replace(job, budget=Budget.parse(f"macs={key['budget']}"), by=by)
+    return dataclasses.replace(job, budget=Budget.parse(f"macs={key['budget']}"), allocation=by)
 
 
 def made(key: Mapping[str, Any], job: Job) -> Network:

@@ -8,6 +8,7 @@ from typing import Any
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 PAGE = (HERE / "calibrated.md.template").read_text(encoding="utf-8")
+SETS = ("Set5", "Set14", "BSD100")
 WAYS = {
     "calibrated": "calibrated",
     "refitted": "calibrated, not polished",
@@ -25,7 +26,8 @@ STARTS = {
 }
 WORK = 3e12
 """Multiply-adds of training in benchmarks/recovery.py."""
-RATES = {"calibrated": ("soap", 4e-3), "torch-pruning": ("soap", 4e-3), "scratch": ("adam", 1e-3)}
+PRUNED = ("soap", 4e-3)
+RATES = {"calibrated": PRUNED, "magnitude": PRUNED, "torch-pruning": PRUNED, "scratch": ("adam", 1e-3)}
 """Start -> optimizer and rate of the rows that all networks have."""
 
 
@@ -124,15 +126,38 @@ def compared(row: dict[str, Any]) -> bool:
     return row["work"] == WORK and RATES.get(row["start"]) == (row["optimizer"], row["rate"])
 
 
-def recovery(found: list[dict[str, Any]]) -> str:
-    """One line per network and start, after equal work."""
-    order = list(STARTS)
+def recovery(found: list[dict[str, Any]], test: str) -> str:
+    """One line per network and budget, one column per start: PSNR before and after equal work."""
+    cells = {(r["network"], r["budget"], r["start"]): r for r in found if compared(r)}
+    pairs = sorted({key[:2] for key in cells}, key=lambda pair: (pair[0].lower(), -pair[1]))
+    lines = []
+    for name, budget in pairs:
+        there = [cells.get((name, budget, start)) for start in RATES]
+        dense = [r["dense"][test] for r in there if r and test in r.get("dense", {})]
+        if dense:
+            lines.append((f"{name} {budget:g}", f"{dense[0]:.2f}", *(change(r, test) for r in there)))
+    return table(("", "dense", *(STARTS[start] for start in RATES)), lines) if lines else "Not measured yet."
+
+
+def change(row: dict[str, Any] | None, test: str) -> str:
+    if row is None or "failed" in row:
+        return "" if row is None else "fails"
+    return f"{row['before'][test]:.2f} → {row['psnr'][test]:.2f}" if test in row["psnr"] else ""
+
+
+def steps(found: list[dict[str, Any]]) -> str:
+    """What the work of the tables above was for ours, by share of the MACs left."""
+    cells = {(r["network"], r["budget"]): r for r in found if compared(r) and r["start"] == "calibrated"}
+    budgets = sorted({budget for _, budget in cells}, reverse=True)
     lines = [
-        (r["network"], STARTS[r["start"]], *trained(r))
-        for r in sorted(found, key=lambda r: (r["network"].lower(), order.index(r["start"])))
-        if compared(r) and "failed" not in r
+        (name, *(amount(cells.get((name, budget))) for budget in budgets))
+        for name in sorted({name for name, _ in cells}, key=str.lower)
     ]
-    return table(("", "from", "steps", "processor time", *WHEN), lines)
+    return table(("", *(f"{budget:g}" for budget in budgets)), lines)
+
+
+def amount(row: dict[str, Any] | None) -> str:
+    return f"{row['steps']} steps, {row['cpu_seconds']:.0f} s" if row else ""
 
 
 def others(found: list[dict[str, Any]]) -> str:
@@ -180,15 +205,16 @@ def growth(found: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    found = rows("calibrated.json")
+    found, recovered = rows("calibrated.json"), rows("recovery.json")
     page = PAGE.format(
-        quality="\n\n".join(f"### {t}\n\n{quality(found, t)}" for t in ("Set5", "Set14", "BSD100")),
+        quality="\n\n".join(f"### {t}\n\n{quality(found, t)}" for t in SETS),
         failures=failures(found),
         prices=prices(found),
         inner=inner(rows("calibrated_inner.json")),
         groups=groups(rows("calibrated_groups.json")),
-        recovery=recovery(rows("recovery.json")),
-        others=others(rows("recovery.json")),
+        recovery="\n\n".join(f"### {t}, recovered\n\n{recovery(recovered, t)}" for t in SETS),
+        steps=steps(recovered),
+        others=others(recovered),
         spread=spread(found),
         latency=latency(rows("latency.json")),
         growth=growth(rows("calibrated_growth.json")),
