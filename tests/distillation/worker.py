@@ -16,6 +16,9 @@ from espalier.networks.network import Network
 from espalier.training import TrainSettings, fit
 from espalier.training.distributed import joined
 
+RATE = 1e-3
+STEPS = {"vanilla": 12, "relativistic": 1, "hinge": 12}
+"""Where only differences of verdicts count, biases learn from rounding, and after two steps all learn from them."""
 GAMES = {
     "vanilla": AdversarySettings(weight=0.05, options={"channels": 4}, warmup=2),
     "relativistic": AdversarySettings(
@@ -39,12 +42,12 @@ def train(folder: Path, game: str, batch: int, run: Path | None = None) -> dict[
         # BatchNorm takes these biases out again: their gradients are noise, which Adam makes large.
         parameter.requires_grad_(not name.endswith(("conv1.bias", "conv2.bias", "fuse.0.bias")))
     settings = TrainSettings(
-        steps=12, batch=batch, patch=8, lr=1e-3, scale_lr=False, ema=0.9, sync_batchnorm=True,
+        steps=STEPS[game], batch=batch, patch=8, lr=RATE, scale_lr=False, ema=0.9, sync_batchnorm=True,
         save_every=5,
     )  # fmt: skip
     weights = {"features": 0.1, "attention": 0.1, "affinity": 0.1}
     inside = Inside(teacher, pairs(student.body, teacher.body), weights)
-    adversary = Adversary(GAMES[game], lambda _step: 1e-3)
+    adversary = Adversary(GAMES[game], lambda _step: RATE)
     images = pack(folder, 2, cache=folder / "cache")
     method = Together(inside, adversary)
     fit(
