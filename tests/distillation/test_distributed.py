@@ -1,17 +1,14 @@
 """Two workers with half the batch distil as one with the whole: student, adapters and discriminator alike."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.distillation import worker
+from tests.launched import hosts, passed, passed_on  # noqa: F401 (a fixture)
 from tests.recipes.conftest import write_photos
-from tests.training.test_distributed import ENVIRONMENT, hosts  # noqa: F401 (a fixture)
 
-LAUNCHER = [sys.executable, "-m", "torch.distributed.run"]
 SCRIPT = str(Path(__file__).with_name("worker.py"))
 ROUNDING = 1e-4
 """Kernels sum batches of 4 and 8 in other orders, and Adam makes that larger. Of a tensor's norm and of the way that
@@ -45,26 +42,11 @@ def agree(folder: Path, out: Path, game: str) -> None:
     "game", [pytest.param(g, marks=[] if g == "vanilla" else pytest.mark.slow) for g in worker.GAMES]
 )
 def test_two_workers_of_4_are_one_of_8(game: str, folder: Path, tmp_path: Path) -> None:
-    command = [*LAUNCHER, "--standalone", "--nproc_per_node=2", SCRIPT, str(folder), str(tmp_path), game]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    passed(SCRIPT, folder, tmp_path, game)
     agree(folder, tmp_path, game)
 
 
 @pytest.mark.slow
 def test_two_hosts(hosts: tuple[str, str], folder: Path, tmp_path: Path) -> None:  # noqa: F811
-    meeting = ["--nnodes=2", "--nproc_per_node=1", "--rdzv_backend=c10d", "--rdzv_endpoint=10.207.0.1:29400"]
-    started = []
-    for number, host in enumerate(hosts, start=1):
-        place = [f"--local_addr=10.207.0.{number}", f"--rdzv_conf=is_host={2 - number}"]
-        script = [SCRIPT, str(folder), str(tmp_path), "vanilla"]
-        inside = ["ip", "netns", "exec", host, *LAUNCHER, *meeting, *place, *script]
-        environment = ENVIRONMENT | {"GLOO_SOCKET_IFNAME": "cable"}
-        started.append(subprocess.Popen(inside, env=environment, stderr=subprocess.PIPE, text=True))
-    try:
-        told = [process.communicate(timeout=240)[1] for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    assert [process.returncode for process in started] == [0, 0], told[0][-2000:]
+    passed_on(hosts, SCRIPT, folder, tmp_path, "vanilla")
     agree(folder, tmp_path, "vanilla")

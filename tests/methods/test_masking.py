@@ -1,8 +1,5 @@
 """Masks are exact at every moment: after every step, across an interruption, in the mean, on every worker."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from espalier.networks.network import Network
 from espalier.plan import PrunePlan
 from espalier.sparsity import choose, sparsity, weights
 from tests import zoo
+from tests.launched import passed
 from tests.methods import masked_worker
 from tests.methods.jobs import images
 
@@ -161,11 +159,7 @@ def test_steps_of_revived_weights_are_of_the_size_of_the_others() -> None:
 
 
 def test_every_worker_finds_the_same_masks(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    words = [*command, str(Path(masked_worker.__file__)), str(tmp_path)]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr[:3000]
+    passed(masked_worker.__file__, tmp_path)
     for rule in RULES:
         first, second = (torch.load(tmp_path / f"{rule}-{rank}.pt", weights_only=True) for rank in (0, 1))
         assert all(torch.equal(value, second[name]) for name, value in first.items())

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from espalier.networks.file import save
 from espalier.networks.load import load
 from espalier.recipes import sets, stages
 from espalier.sparsity import size
+from tests.launched import ESPALIER, passed
 
 TEACHER = "srresnet(scale=2, blocks=3, channels=8, kernel=3)"
 FLAGS = (
@@ -132,22 +131,9 @@ def test_ctrl_c_in_either_stage(
 
 
 def test_two_workers(teacher: Path, photos: Path, tmp_path: Path) -> None:
-    launcher = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node=2",
-        "-m",
-        "espalier",
-    ]
     arguments = words(teacher, photos, tmp_path / "run", "--student", "blocks=1", "--sync-batchnorm", steps=8)
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*launcher, *arguments], env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("Non-zero [k]") == 1
+    told = passed(*ESPALIER, *arguments)
+    assert told.count("Non-zero [k]") == 1
     assert json.loads((tmp_path / "run" / "stages.json").read_text())["pruned"]["nonzero"]
 
 

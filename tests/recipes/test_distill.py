@@ -1,9 +1,6 @@
 """`espalier distill`, as a person calls it."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ from espalier.cli import run, split
 from espalier.errors import EspalierError, NetworkError
 from espalier.networks.file import save
 from espalier.networks.load import load
+from tests.launched import ESPALIER, passed
 from tests.recipes.conftest import write_photos
 
 TEACHER = "srresnet(scale=2, blocks=3, channels=8, kernel=3)"
@@ -140,20 +138,7 @@ def test_a_pruned_teacher_is_no_plain_member(teacher: Path, photos: Path, tmp_pa
 def test_two_workers(teacher: Path, tmp_path: Path) -> None:
     """Each wrote half of what one with twice the batch would have seen; only the first wrote files."""
     photos = write_photos(tmp_path / "photos", 3)
-    launcher = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node=2",
-        "-m",
-        "espalier",
-    ]
     arguments = words(teacher, photos, tmp_path / "run", "--losses", "l1=1,features=0.1,gan=0.01")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*launcher, *arguments], env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    told = passed(*ESPALIER, *arguments)
     assert [point["step"] for point in points(tmp_path / "run")] == [1, 2, 3, 4]
-    assert done.stdout.count("The recovered network keeps") == 1
+    assert told.count("The recovered network keeps") == 1

@@ -1,8 +1,6 @@
 """`espalier train`, as a person calls it."""
 
 import gc
-import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from espalier.networks.load import load
 from espalier.recipes.config import TrainConfig
 from espalier.training import TrainingError, TrainSettings
 from espalier.training.log import read_log
+from tests.launched import ESPALIER, torchrun
 
 NETWORK = "edsr(scale=2, blocks=1, channels=4, peak=1.0)"
 FLAGS = "--batch 2 --patch 8 --hold-out 1 --ema 0.5"
@@ -207,28 +206,9 @@ def test_training_in_a_used_folder_is_refused(data: Path, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_torchrun_on_two_workers(data: Path, tmp_path: Path) -> None:
-    launcher = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node=2",
-        "-m",
-        "espalier",
-    ]
-    flags = [
-        "train",
-        NETWORK,
-        "--data",
-        str(data),
-        "--out",
-        str(tmp_path / "run"),
-        *FLAGS.split(),
-        "--resume",
-    ]
+    flags = [NETWORK, "--data", data, "--out", tmp_path / "run", *FLAGS.split(), "--resume"]
     for steps in (3, 5):  # the second goes on
-        command = [*launcher, *flags, "--steps", str(steps)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        done = torchrun(*ESPALIER, "train", *flags, "--steps", steps)
         assert done.returncode == 0, done.stderr[-2000:]
         assert done.stdout.count(f"{steps} steps") == done.stderr.count("MB of pixels") == 1
     assert [point.step for point in read_log(tmp_path / "run" / "log.jsonl")] == [3, 5]
