@@ -17,7 +17,8 @@ from espalier.recipes import run, stages
 from espalier.recipes.console import say
 from espalier.recipes.distill import BEGUN, plain, prepared, report, teach
 from espalier.recipes.opening import opened
-from espalier.recipes.students import Material, material, pruned
+from espalier.recipes.sets import Material, material
+from espalier.recipes.students import pruned
 from espalier.recipes.teaching import DistillConfig
 from espalier.report import folder
 from espalier.training.checkpoint import newest_checkpoint

@@ -44,7 +44,6 @@ def demo(out: Path, recover: int, *, resume: bool = False) -> Path:
         recover=recover,
         batch=8,
         patch=32,
-        lr=4e-4,
         overwrite=True,
         resume=resume,
     )

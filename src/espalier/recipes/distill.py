@@ -18,7 +18,8 @@ from espalier.recipes.compress import finish_on_terminal
 from espalier.recipes.console import say
 from espalier.recipes.crops import write_crops
 from espalier.recipes.opening import opened
-from espalier.recipes.students import Material, made, material
+from espalier.recipes.sets import Material, material
+from espalier.recipes.students import made
 from espalier.recipes.teaching import DistillConfig, lesson
 from espalier.recipes.train import start
 from espalier.report import folder

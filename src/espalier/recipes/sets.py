@@ -1,6 +1,7 @@
 """Sets of images for training: packed folders or tar shards, and how to validate on the way."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,16 @@ def watched_on(test: PackedImages) -> Validation:
     return psnr_on(test.take(range(min(VALIDATED, len(test)))))
 
 
+@contextlib.contextmanager
+def first_filling_the_cache(workers: Workers) -> Iterator[None]:
+    """The first worker goes ahead; the others find the cache filled."""
+    if workers.rank:
+        workers.wait()
+    yield
+    if not workers.rank:
+        workers.wait()
+
+
 def packed(folders: Sequence[str | Path], scale: int, workers: Workers) -> PackedImages:
     """The images of some folders as one set; the first worker says how many, and the size and place of their cache.
 
@@ -55,6 +66,25 @@ def packed(folders: Sequence[str | Path], scale: int, workers: Workers) -> Packe
     skipped = f", {len(images.skipped)} skipped" if images.skipped else ""
     say(f"{len(images)} images{skipped}: {images.pixels.nbytes / 1e6:.1f} MB of pixels in {images.file}")
     return images
+
+
+def material(
+    data: Sequence[str | Path], test: Path | None, hold_out: int, scale: int, workers: Workers
+) -> Material:
+    """Images to train on, and others to measure on: of another folder, or held out.
+
+    Raises:
+        ImageError: a folder is missing or holds no usable image.
+    """
+    with first_filling_the_cache(workers):
+        images = packed(data, scale, workers)
+        others = None if test is None else packed([test], scale, workers)
+    if others is not None and test is not None:
+        return Material(images, others, test.resolve().name)
+    train, held = images.hold_out(min(hold_out, max(1, len(images) // 4)))
+    return Material(
+        train, held, f"images held out of {', '.join(Path(each).resolve().name for each in data)}"
+    )
 
 
 def opened(
@@ -85,12 +115,9 @@ def split(
     data: list[str], validation: list[Path] | None, hold_out: int | None, *, scale: int, workers: Workers
 ) -> tuple[PackedImages, Validation | None]:
     """Packed images to train on, and those of other folders or of the same held out to validate on."""
-    if workers.rank:  # the first worker fills the cache, the others find it filled
-        workers.wait()
-    images = packed(data, scale, workers)
-    held = {folder.name: packed([folder], scale, workers) for folder in validation or []}
-    if not workers.rank:
-        workers.wait()
+    with first_filling_the_cache(workers):
+        images = packed(data, scale, workers)
+        held = {folder.name: packed([folder], scale, workers) for folder in validation or []}
     count = min(HELD_OUT, len(images) // 20) if hold_out is None else hold_out
     if held:
         return images, on_sets(held)

@@ -1,7 +1,5 @@
 """A student and its teacher, ready for a training: what `distill` and `compress-gan` begin with."""
 
-from pathlib import Path
-
 import torch
 
 from espalier.data import PackedImages
@@ -13,28 +11,6 @@ from espalier.networks.reference import looks_like_call
 from espalier.recipes.console import say
 from espalier.recipes.opening import opened
 from espalier.recipes.prune import Request, prune
-from espalier.recipes.sets import Material, packed
-from espalier.training.distributed import Workers
-
-
-def material(data: list[str], test: Path | None, hold_out: int, scale: int, workers: Workers) -> Material:
-    """Images to train on, and others to measure on: of another folder, or held out.
-
-    Raises:
-        ImageError: a folder is missing or holds no usable image.
-    """
-    if workers.rank:  # the first worker fills the cache, the others find it filled
-        workers.wait()
-    images = packed(data, scale, workers)
-    others = None if test is None else packed([test], scale, workers)
-    if not workers.rank:
-        workers.wait()
-    if others is not None and test is not None:
-        return Material(images, others, test.resolve().name)
-    train, held = images.hold_out(min(hold_out, max(1, len(images) // 4)))
-    return Material(
-        train, held, f"images held out of {', '.join(Path(each).resolve().name for each in data)}"
-    )
 
 
 def made(text: str, teacher: Network, images: PackedImages, seed: int) -> Network:

@@ -1,0 +1,98 @@
+"""The tables of README.md and docs/recover.md: the bundled EDSR x2 at half the MACs, recovered in several ways.
+
+python benchmarks/demo.py            # some minutes; writes benchmarks/results/demo.json, then the tables
+python benchmarks/demo.py --tables   # the tables alone
+"""
+
+import argparse
+import dataclasses
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from espalier.files import write_text
+from espalier.recipes.compress import CompressSettings, compress
+from espalier.report import folder
+from espalier.report import rows as report
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "demo.json"
+MARK = "<!-- benchmarks/demo.py -->\n"
+WAYS = [("calibrated", "soap"), ("calibrated", "adam"), ("magnitude", "soap"), ("magnitude", "adam")]
+STEPS = 200
+SHOWN = {"psnr", "ssim", "params", "macs", "activations"}
+LABELS = {"pruned": "pruned to half the MACs"}
+
+
+def cell(method: str, optimizer: Any, out: Path) -> dict[str, Any]:
+    """What the demo's settings give, with another method or optimizer."""
+    photos = Path(str(files("espalier.demo"))) / "photos"
+    how: dict[str, Any] = {"method": method, "optimizer": optimizer, "recover": STEPS}
+    settings = CompressSettings(**how, test=photos / "evaluation", batch=8, patch=32, timing=False)
+    began = time.process_time()
+    compress(str(photos.parent / "edsr_x2.safetensors"), photos / "training", out, settings)
+    seconds = round(time.process_time() - began, 1)
+    rows = [dataclasses.asdict(row) for row in report.rows(folder.read(out))]
+    return {**how, "cpu_seconds": seconds, "rows": rows, "torch": torch.__version__}
+
+
+def front(cell: dict[str, Any]) -> str:
+    """The table of the README."""
+    columns = [column for column in report.COLUMNS if column.key in SHOWN]
+    lines = [
+        [LABELS.get(row["version"], row["version"]), *(written(column, row) for column in columns)]
+        for row in cell["rows"]
+    ]
+    return table(["", *(column.heading for column in columns)], lines)
+
+
+def written(column: report.Column, row: dict[str, Any]) -> str:
+    value = row[column.key]
+    return "" if value is None else column.write(value)
+
+
+def ways(cells: list[dict[str, Any]]) -> str:
+    """The table of docs/recover.md."""
+    lines = []
+    for cell in cells:
+        psnr = {row["version"]: f"{row['psnr']:.2f}" for row in cell["rows"]}
+        lines.append([cell["method"], cell["optimizer"], psnr["dense"], psnr["pruned"], psnr["recovered"]])
+    return table(["cut by", "recovered by", "dense", "pruned", "recovered"], lines)
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    marks = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, marks, *lines]) + "\n"
+
+
+def put(page: Path, made: str) -> None:
+    """Replace the table behind the mark."""
+    text = page.read_text(encoding="utf-8")
+    write_text(page, re.sub(f"(?<={re.escape(MARK)})(\\|.*\n)*", lambda _: made, text))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tables", action="store_true")
+    if not parser.parse_args().tables:
+        with tempfile.TemporaryDirectory() as place:
+            cells = [
+                cell(method, optimizer, Path(place) / f"{method}-{optimizer}") for method, optimizer in WAYS
+            ]
+        write_text(RESULTS, json.dumps(cells, indent=1) + "\n")
+    cells = json.loads(RESULTS.read_text(encoding="utf-8"))
+    put(HERE.parent / "README.md", front(cells[0]))
+    put(HERE.parent / "docs" / "recover.md", ways(cells))
+
+
+if __name__ == "__main__":
+    main()
