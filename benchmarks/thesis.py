@@ -37,6 +37,7 @@ from espalier.networks.file import save
 from espalier.networks.load import load
 from espalier.networks.network import Network
 from espalier.networks.prepare import prepare
+from espalier.optimizers import RATES
 from espalier.recipes.fitting import Fitting
 from espalier.recipes.inspect import trace
 from espalier.recipes.run import environment
@@ -125,7 +126,9 @@ def cell(bench: Bench, name: str, ratio: float, seed: int) -> dict[str, Any]:
         network = method(way.folder)(job)
     pruned, learned = bench.measured(network, bench.preset.sets[:1]), way.learned(steps)
     tuned = copy.deepcopy(network)
-    fitting.fit(tuned, Phase("recovery", steps - learned, schedule="cosine"), Idle(), run / "recovery")
+    rate = RATES["soap"] if way.recovery == "soap" else None  # of Adam the preset's
+    phase = Phase("recovery", steps - learned, lr=rate, schedule="cosine", optimizer=way.recovery)
+    fitting.fit(tuned, phase, Idle(), run / "recovery")
     shutil.rmtree(run)
     return {
         **key(bench, name, ratio, seed), "steps": steps, "learned": learned, **bench.size(tuned),

@@ -24,6 +24,7 @@ NAMES = {
     "stepwise-4-growing": "`stepwise`, 4 steps, growing",
     "calibrated": "`calibrated` (ours)",
     "calibrated-polished": "`calibrated`, polished (ours)",
+    "calibrated-soap": "`calibrated`, polished, recovered by SOAP (ours)",
     "guided": "`guided` (ours)",
     "guided-polished": "`guided` by SOAP, polished (ours)",
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Way:
     """Its other options."""
     times: Mapping[str, int] = field(default_factory=dict)
     """How often an option's steps are spent, where not once."""
+    recovery: Literal["adam", "soap"] = "adam"
 
     def options(self, steps: int) -> dict[str, Any]:
         return {**self.told, **{name: round(steps * share) for name, share in self.shares.items()}}
@@ -42,6 +43,7 @@ WAYS = {
     "scratch": Way("scratch"),
     "calibrated": Way("calibrated", told={"polish": 0}),
     "calibrated-polished": Way("calibrated", {"polish": 0.4}),
+    "calibrated-soap": Way("calibrated", {"polish": 0.4}, recovery="soap"),
     "greg": Way("greg", {"steps": 0.5}),
     "stepwise-4": stepwise(4, "group_sparse"),
     "guided": Way("guided", {"steps": 1 / 6}, {"rounds": 2}),
