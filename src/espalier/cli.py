@@ -85,6 +85,7 @@ def build(config: Path | None = None) -> cyclopts.App:
         version=__version__,
         config=() if config is None else (_yaml(config),),
         result_action="return_value",
+        default_parameter=cyclopts.Parameter(negative_iterable=()),  # an empty list is never wanted
     )
     for verb, line in COMMANDS.items():
         app.command(f"espalier.recipes.{verb.replace('-', '_')}:command", name=verb, help=line)

@@ -14,8 +14,9 @@ from espalier.networks import file
 from espalier.networks.load import load
 from espalier.networks.network import Network
 from espalier.recipes import run, stages
+from espalier.recipes.asked import Asked
 from espalier.recipes.console import say
-from espalier.recipes.distill import BEGUN, plain, prepared, report, teach
+from espalier.recipes.distill import BEGUN, prepared, report, teach
 from espalier.recipes.opening import opened
 from espalier.recipes.sets import Material, material
 from espalier.recipes.students import pruned
@@ -68,13 +69,7 @@ class PruneSettings(BaseModel):
 def command(
     teacher: str,
     *,
-    data: list[str],
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    test: Path | None = None,
-    hold_out: int = 8,
-    resume: bool = False,
-    device: str | None = None,
-    timing: bool = True,
+    asked: Annotated[Asked, Parameter(name="*")],
     prune: Annotated[PruneSettings, Parameter(name="*")] = PruneSettings(),  # noqa: B008 (frozen)
     train: Annotated[GanTraining, Parameter(name="*")] = GanTraining(),  # noqa: B008 (frozen)
 ) -> None:
@@ -84,39 +79,26 @@ def command(
     ----------
     teacher
         A checkpoint file, a constructor, or "package.module:factory".
-    data
-        Folders of high-resolution images, or of HR/LR pairs.
-    out
-        The run folder; by default a new one in runs/.
-    test
-        Folder to measure on; by default a few images of --data are held out.
-    hold_out
-        Images of --data held out for measuring where there is no --test.
-    resume
-        Go on with the run in --out.
-    device
-        "cpu", "cuda", "cuda:1"; by default a GPU where there is one.
-    timing
-        Also measure time and memory.
     """
-    asked = {"teacher": teacher, "data": data, "test": test, "hold_out": hold_out, "device": device}
-    config = plain(asked | {"timing": timing}) | prune.model_dump(mode="json") | train.model_dump(mode="json")
+    config = (
+        {"teacher": teacher} | asked.kept() | prune.model_dump(mode="json") | train.model_dump(mode="json")
+    )
     prune.steps(train.steps)
     with joined() as workers:
-        place = workers.same(out or run.fresh(f"{run.stem(teacher)}-compressed"))
-        taught = opened(teacher).to(pick(device)).eval()
-        images = material(data, test, hold_out, taught.scale, workers)
+        place = workers.same(asked.out or run.fresh(f"{run.stem(teacher)}-compressed"))
+        taught = opened(teacher).to(pick(asked.device)).eval()
+        images = material(asked.data, asked.test, asked.hold_out, taught.scale, workers)
         if workers.writes:
-            prepared(place, prune.student, taught, images, train, config, resume=resume)
+            prepared(place, prune.student, taught, images, train, config, resume=asked.resume)
         workers.wait()
-        student = load(place / BEGUN).to(pick(device))
+        student = load(place / BEGUN).to(pick(asked.device))
         made = {"teacher": taught, "student": copy.deepcopy(student)}
-        teach(student, taught, images, train, place, resume=resume)
+        teach(student, taught, images, train, place, resume=asked.resume)
         made["distilled"] = student
-        made["pruned"] = thinned(student, taught, images, prune, train, place, workers, resume=resume)
+        made["pruned"] = thinned(student, taught, images, prune, train, place, workers, resume=asked.resume)
         if workers.writes:
             file.save(made["pruned"], place / folder.NETWORK)
-            finish(place, made, images, timing=timing)
+            finish(place, made, images, timing=asked.timing)
 
 
 def thinned(

@@ -14,6 +14,7 @@ from espalier.networks import file
 from espalier.networks.load import load
 from espalier.networks.network import Network
 from espalier.recipes import measure, run
+from espalier.recipes.asked import Asked
 from espalier.recipes.compress import finish_on_terminal
 from espalier.recipes.console import say
 from espalier.recipes.crops import write_crops
@@ -37,13 +38,7 @@ def command(
     *,
     teacher: str,
     student: str,
-    data: list[str],
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    test: Path | None = None,
-    hold_out: int = 8,
-    resume: bool = False,
-    device: str | None = None,
-    timing: bool = True,
+    asked: Annotated[Asked, Parameter(name="*")],
     train: Annotated[DistillConfig, Parameter(name="*")] = DistillConfig(),  # noqa: B008 (frozen)
 ) -> None:
     """Let a network teach a smaller one; under torchrun on all its workers.
@@ -55,35 +50,20 @@ def command(
     student
         "blocks=8" for the teacher's architecture with other arguments, "pruned:params=0.6" for the teacher
         itself after calibrated pruning, or anything that a teacher can be.
-    data
-        Folders of high-resolution images, or of HR/LR pairs.
-    out
-        The run folder; by default a new one in runs/.
-    test
-        Folder to measure on; by default a few images of --data are held out.
-    hold_out
-        Images of --data held out for measuring where there is no --test.
-    resume
-        Go on with the run in --out.
-    device
-        "cpu", "cuda", "cuda:1"; by default a GPU where there is one.
-    timing
-        Also measure time and memory.
     """
-    asked = {"teacher": teacher, "student": student, "data": data, "test": test, "hold_out": hold_out}
-    config = plain(asked | {"device": device, "timing": timing}) | train.model_dump(mode="json")
+    config = {"teacher": teacher, "student": student} | asked.kept() | train.model_dump(mode="json")
     with joined() as workers:
-        place = workers.same(out or run.fresh(f"{run.stem(teacher)}-distilled"))
-        taught = opened(teacher).to(pick(device)).eval()
-        images = material(data, test, hold_out, taught.scale, workers)
+        place = workers.same(asked.out or run.fresh(f"{run.stem(teacher)}-distilled"))
+        taught = opened(teacher).to(pick(asked.device)).eval()
+        images = material(asked.data, asked.test, asked.hold_out, taught.scale, workers)
         if workers.writes:
-            prepared(place, student, taught, images, train, config, resume=resume)
+            prepared(place, student, taught, images, train, config, resume=asked.resume)
         workers.wait()
-        pupil = load(place / BEGUN).to(pick(device))
-        teach(pupil, taught, images, train, place, resume=resume)
+        pupil = load(place / BEGUN).to(pick(asked.device))
+        teach(pupil, taught, images, train, place, resume=asked.resume)
         if workers.writes:
             file.save(pupil, place / folder.NETWORK)
-            report(place, taught, pupil, images, timing=timing)
+            report(place, taught, pupil, images, timing=asked.timing)
             finish_on_terminal(place)
 
 
@@ -147,16 +127,3 @@ def report(out: Path, teacher: Network, student: Network, images: Material, *, t
     run.write_json(out / folder.METRICS, measure.metrics(quality, teacher.name, images.name))
     write_crops(out, images.test, versions, "recovered")
     write(out)
-
-
-def plain(asked: dict[str, Any]) -> dict[str, Any]:
-    """Flags as YAML can hold them; what was not given is left out."""
-    return {
-        key: [str(item) for item in value] if isinstance(value, list) else _text(value)
-        for key, value in asked.items()
-        if value is not None
-    }
-
-
-def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else value
