@@ -1,6 +1,6 @@
 """Layers that several of our networks share."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,32 @@ def shuffle_steps(channels: int, scale: int) -> list[nn.Module]:
     for step in shuffle_factors(scale):
         layers += [conv3(channels, step * step * channels), nn.PixelShuffle(step)]
     return layers
+
+
+class FusedBlocks(nn.Module):
+    """Blocks in a row whose results are all fused, a skip over all of them, pixel shuffle (IMDN, RFDN)."""
+
+    def __init__(
+        self, prefix: str, block: Callable[[], nn.Module], *, scale: int, blocks: int, channels: int
+    ) -> None:
+        """Blocks are named `prefix`, counted from 1."""
+        super().__init__()
+        self.names = [f"{prefix}{index + 1}" for index in range(blocks)]
+        self.fea_conv = conv3(3, channels)
+        for name in self.names:
+            setattr(self, name, block())
+        self.c = nn.Sequential(nn.Conv2d(blocks * channels, channels, 1), nn.LeakyReLU(0.05))
+        self.LR_conv = conv3(channels, channels)
+        self.upsampler = nn.Sequential(conv3(channels, 3 * scale * scale), nn.PixelShuffle(scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shallow = out = self.fea_conv(x)
+        found = []
+        for name in self.names:
+            out = self.get_submodule(name)(out)
+            found.append(out)
+        fused = self.LR_conv(self.c(torch.cat(found, dim=1)))
+        return self.upsampler(fused + shallow)
 
 
 class ShuffleUpsampler(nn.Module):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from espalier.networks.layers import conv3
+from espalier.networks.layers import FusedBlocks, conv3
 from espalier.networks.recognise import Recognised, count, has, shuffle_scale
 
 SMALLEST = 1e-30
@@ -54,27 +54,11 @@ class IMDModule(nn.Module):
         return self.c5(self.cca(kept)) + x
 
 
-class IMDN(nn.Module):
+class IMDN(FusedBlocks):
     """Six modules, all of their results fused; pixel shuffle."""
 
     def __init__(self, *, scale: int = 4, blocks: int = 6, channels: int = 64) -> None:
-        super().__init__()
-        self.blocks = blocks
-        self.fea_conv = conv3(3, channels)
-        for index in range(blocks):
-            setattr(self, f"IMDB{index + 1}", IMDModule(channels))
-        self.c = nn.Sequential(nn.Conv2d(blocks * channels, channels, 1), nn.LeakyReLU(0.05))
-        self.LR_conv = conv3(channels, channels)
-        self.upsampler = nn.Sequential(conv3(channels, 3 * scale * scale), nn.PixelShuffle(scale))
-
-    def forward(self, x: Tensor) -> Tensor:
-        shallow = out = self.fea_conv(x)
-        found = []
-        for index in range(self.blocks):
-            out = getattr(self, f"IMDB{index + 1}")(out)
-            found.append(out)
-        fused = self.LR_conv(self.c(torch.cat(found, dim=1)))
-        return self.upsampler(fused + shallow)
+        super().__init__("IMDB", lambda: IMDModule(channels), scale=scale, blocks=blocks, channels=channels)
 
 
 NETWORK = IMDN

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from espalier.networks.layers import SpatialAttention, conv3
+from espalier.networks.layers import FusedBlocks, SpatialAttention, conv3
 from espalier.networks.network import Adapter
 from espalier.networks.recognise import Recognised, count, has, shuffle_scale
 
@@ -35,7 +35,7 @@ class RFDB(nn.Module):
         return self.esa(self.c5(torch.cat(distilled, dim=1)))
 
 
-class RFDN(nn.Module):
+class RFDN(FusedBlocks):
     """Blocks whose results are all fused; `residual=False` leaves out the skips around the convolutions."""
 
     def __init__(
@@ -47,23 +47,10 @@ class RFDN(nn.Module):
         attention: int | None = None,
         residual: bool = True,
     ) -> None:
-        super().__init__()
-        self.blocks = blocks
-        self.fea_conv = conv3(3, channels)
-        for index in range(blocks):
-            setattr(self, f"B{index + 1}", RFDB(channels, attention or channels // 4, residual))
-        self.c = nn.Sequential(nn.Conv2d(blocks * channels, channels, 1), nn.LeakyReLU(0.05))
-        self.LR_conv = conv3(channels, channels)
-        self.upsampler = nn.Sequential(conv3(channels, 3 * scale * scale), nn.PixelShuffle(scale))
+        def block() -> RFDB:
+            return RFDB(channels, attention or channels // 4, residual)
 
-    def forward(self, x: Tensor) -> Tensor:
-        shallow = out = self.fea_conv(x)
-        found = []
-        for index in range(self.blocks):
-            out = getattr(self, f"B{index + 1}")(out)
-            found.append(out)
-        fused = self.LR_conv(self.c(torch.cat(found, dim=1)))
-        return self.upsampler(fused + shallow)
+        super().__init__("B", block, scale=scale, blocks=blocks, channels=channels)
 
 
 NETWORK = RFDN
