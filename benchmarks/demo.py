@@ -24,7 +24,6 @@ from espalier.report import rows as report
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "demo.json"
-MARK = "<!-- benchmarks/demo.py -->\n"
 WAYS = [("calibrated", "soap"), ("calibrated", "adam"), ("magnitude", "soap"), ("magnitude", "adam")]
 STEPS = 200
 SHOWN = {"psnr", "ssim", "params", "macs", "activations"}
@@ -72,10 +71,11 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, marks, *lines]) + "\n"
 
 
-def put(page: Path, made: str) -> None:
-    """Replace the table behind the mark."""
+def put(page: Path, made: str, by: str = "demo") -> None:
+    """Replace the table behind the mark of a script."""
+    mark = re.escape(f"<!-- benchmarks/{by}.py -->\n")
     text = page.read_text(encoding="utf-8")
-    write_text(page, re.sub(f"(?<={re.escape(MARK)})(\\|.*\n)*", lambda _: made, text))
+    write_text(page, re.sub(f"(?<={mark})(\\|.*\n)*", lambda _: made, text))
 
 
 def main() -> None:
