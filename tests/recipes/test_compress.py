@@ -183,11 +183,11 @@ def test_an_interrupted_recovery_goes_on_to_the_same_network(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = tiny_file(tmp_path)
-    whole = compressed(photos, tmp_path / "whole", network, recover=4)
+    whole = compressed(photos, tmp_path / "whole", network, recover=12)
 
     with interrupted(monkeypatch), pytest.raises(training.Interrupted, match="--resume"):
-        compressed(photos, tmp_path / "parts", network, recover=4)
-    parts = compressed(photos, tmp_path / "parts", network, recover=4, resume=True)
+        compressed(photos, tmp_path / "parts", network, recover=12)
+    parts = compressed(photos, tmp_path / "parts", network, recover=12, resume=True)
     states = [load(out / "network.safetensors").state_dict() for out in (whole, parts)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 

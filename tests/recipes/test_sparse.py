@@ -22,7 +22,7 @@ CALIBRATED = {"method": "obs"}
 
 
 def compressed(photos: Path, out: Path, network: str = TINY, **changed: object) -> Path:
-    fast = {"recover": 3, "batch": 2, "patch": 12, "timing": False, "device": "cpu", "budget": "sparsity=0.8"}
+    fast = {"recover": 12, "batch": 2, "patch": 12, "timing": False, "device": "cpu", "budget": "sparsity=0.8"}
     return compress(network, photos, out, CompressSettings.model_validate(fast | changed))
 
 
@@ -71,11 +71,11 @@ def test_an_interrupted_recovery_keeps_the_masks_exact(
 ) -> None:
     dense = tmp_path / "dense.safetensors"
     save(load(TINY), dense)
-    whole = compressed(photos, tmp_path / "whole", str(dense), **STATIC, recover=4)
+    whole = compressed(photos, tmp_path / "whole", str(dense), **STATIC, recover=12)
 
     with interrupted(monkeypatch), pytest.raises(training.Interrupted):
-        compressed(photos, tmp_path / "parts", str(dense), **STATIC, recover=4)
-    parts = compressed(photos, tmp_path / "parts", str(dense), **STATIC, recover=4, resume=True)
+        compressed(photos, tmp_path / "parts", str(dense), **STATIC, recover=12)
+    parts = compressed(photos, tmp_path / "parts", str(dense), **STATIC, recover=12, resume=True)
     one, two = (load(out / "network.safetensors") for out in (whole, parts))
     assert all(torch.equal(mask, two.masks[name]) for name, mask in one.masks.items())
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values()))
