@@ -50,7 +50,13 @@ def line(row: dict[str, Any]) -> list[str]:
             f"{row['cpu_seconds'] / 60:.0f} min"]  # fmt: skip
 
 
-def known() -> list[dict[str, Any]]:
+def front(rows: list[dict[str, Any]]) -> str:
+    """The table of the README."""
+    head = ["", "Params [K]", "MACs [G]", "dense", "pruned", "recovered", "one core"]
+    return table(head, map(line, rows))
+
+
+def measured() -> list[dict[str, Any]]:
     return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
 
 
@@ -65,10 +71,9 @@ def main() -> None:
     for name in given.networks:
         with tempfile.TemporaryDirectory() as place:
             row = cell(name, given.data, Path(place) / "run")
-        others = [each for each in known() if each["network"] != name]
+        others = [each for each in measured() if each["network"] != name]
         write_text(RESULTS, json.dumps([*others, row], indent=1) + "\n")
-    head = ["", "Params [K]", "MACs [G]", "dense", "pruned", "recovered", "one core"]
-    put(HERE.parent / "README.md", table(head, map(line, known())), "defaults")
+    put(HERE.parent / "README.md", front(measured()), "defaults")
 
 
 if __name__ == "__main__":

@@ -66,6 +66,10 @@ def ways(cells: list[dict[str, Any]]) -> str:
     return table(["cut by", "recovered by", "dense", "pruned", "recovered"], lines)
 
 
+def measured() -> list[dict[str, Any]]:
+    return json.loads(RESULTS.read_text(encoding="utf-8"))
+
+
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     marks = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, marks, *lines]) + "\n"
@@ -89,7 +93,7 @@ def main() -> None:
                 cell(method, optimizer, Path(place) / f"{method}-{optimizer}") for method, optimizer in WAYS
             ]
         write_text(RESULTS, json.dumps(cells, indent=1) + "\n")
-    cells = json.loads(RESULTS.read_text(encoding="utf-8"))
+    cells = measured()
     put(HERE.parent / "README.md", front(cells[0]))
     put(HERE.parent / "docs" / "recover.md", ways(cells))
 

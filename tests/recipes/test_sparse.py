@@ -22,7 +22,14 @@ CALIBRATED = {"method": "obs"}
 
 
 def compressed(photos: Path, out: Path, network: str = TINY, **changed: object) -> Path:
-    fast = {"recover": 12, "batch": 2, "patch": 12, "timing": False, "device": "cpu", "budget": "sparsity=0.8"}
+    fast = {
+        "recover": 12,
+        "batch": 2,
+        "patch": 12,
+        "timing": False,
+        "device": "cpu",
+        "budget": "sparsity=0.8",
+    }
     return compress(network, photos, out, CompressSettings.model_validate(fast | changed))
 
 
