@@ -1,6 +1,7 @@
 """The pictures of the documentation: python docs/screenshots.py RUN SWEEP (from the top of the repository).
 
-RUN is a run folder, SWEEP the folder of a sweep; both are photographed in light and dark by a headless Chromium.
+RUN is the run folder of the demo, SWEEP the folder of a sweep; both are photographed in light and dark by a headless
+Chromium, with Inter installed (Debian's fonts-inter).
 """
 
 import io
@@ -16,11 +17,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.report import browser
 
 IMAGES = Path(__file__).parent / "images"
+TWO_ROWS = 654
+"""Height of the heading and two rows of crops."""
 VIEWER = "document.getElementById('pictures').scrollIntoView()"
 
 
 def main(run: Path, sweep: Path) -> None:
     """Write all of them."""
+    crops = Image.open(run / "comparison.png")
+    save(crops.crop((0, 0, crops.width, TWO_ROWS)), "demo.webp")
     report = write(run)
     notebook = run / "notebook.html"
     plan = espalier.read(run).plan
@@ -50,9 +55,13 @@ def take(
     page.js(script or "0")
     shot = IMAGES / "shot.png"
     page.screenshot(shot)
-    buffer = io.BytesIO()
-    Image.open(shot).convert("RGB").save(buffer, "WEBP", quality=86, method=6)
+    save(Image.open(shot), name)
     shot.unlink()
+
+
+def save(picture: Image.Image, name: str) -> None:
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, "WEBP", quality=86, method=6)
     (IMAGES / name).write_bytes(buffer.getvalue())
     print(f"{name}: {buffer.tell() // 1024} KB")
 
