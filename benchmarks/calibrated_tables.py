@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from defaults import front
+from defaults import measured as by_default
+
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 PAGE = (HERE / "calibrated.md.template").read_text(encoding="utf-8")
@@ -214,6 +217,7 @@ def main() -> None:
         groups=groups(rows("calibrated_groups.json")),
         recovery="\n\n".join(f"### {t}, recovered\n\n{recovery(recovered, t)}" for t in SETS),
         steps=steps(recovered),
+        defaults=front(by_default()),
         others=others(recovered),
         spread=spread(found),
         latency=latency(rows("latency.json")),
