@@ -27,6 +27,7 @@ def test_half_the_macs_recovered_and_rebuilt(checkpoint: str, real_data: Path, t
     wanted = CompressSettings(
         scale=CHECKPOINTS[checkpoint],
         budget="macs=0.5",
+        options={"polish": 10},
         recover=2,
         batch=2,
         patch=24,
