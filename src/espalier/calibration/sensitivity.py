@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from espalier.calibration.backward import Recording, first, recording
 from espalier.calibration.layers import is_layer
 
 
@@ -15,6 +16,7 @@ def sensitivities(network: nn.Module, inputs: Tensor, *, probes: int = 1, seed: 
     With signs v drawn at random, the gradient of v . image is J^T v, and the mean of its outer products is J^T J
     (Hutchinson, 1989). An error of independent rows e then costs the sum over positions of e^T (J^T J) e.
     """
+    recorded = recording(network, inputs[:1])  # before anything is gathered
     totals: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
 
@@ -37,21 +39,20 @@ def sensitivities(network: nn.Module, inputs: Tensor, *, probes: int = 1, seed: 
         if is_layer(module)
     ]
     try:
-        _probe(network, inputs, probes, seed)
+        _probe(network, inputs, probes, seed, recorded)
     finally:
         for handle in handles:
             handle.remove()
     return {name: total / counts[name] for name, total in totals.items()}
 
 
-def _probe(network: nn.Module, inputs: Tensor, probes: int, seed: int) -> None:
+def _probe(network: nn.Module, inputs: Tensor, probes: int, seed: int, recorded: Recording) -> None:
     """Backward from random signs on the image, one input at a time, leaving no gradients behind."""
     generator = torch.Generator().manual_seed(seed)
-    with torch.enable_grad():
-        for row in inputs.split(1):
+    for row in inputs.split(1):
+        with torch.enable_grad(), recorded():
             leaf = row.clone().requires_grad_()
-            output = network(leaf.clone())  # some networks write into their input
-            image = output[0] if isinstance(output, tuple | list) else output
+            image = first(network(leaf.clone()))
             for k in range(probes):
                 signs = torch.randint(0, 2, image.shape, generator=generator).to(image) * 2 - 1
                 torch.autograd.grad(image, leaf, signs, retain_graph=k + 1 < probes, allow_unused=True)

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from espalier.calibration.backward import first
 from espalier.calibration.damage import Statistics, consumers_of
 from espalier.calibration.elimination import Consumer
 from espalier.calibration.layers import is_layer
 from espalier.channels import ChannelGroup
+from espalier.channels.rehearsal import Doubles
 
 EQUAL = 1e-9
 """Largest difference, as a share of the largest output, at which a turned network counts as the same."""
@@ -33,14 +35,14 @@ def linear_groups(network: nn.Module, groups: Sequence[ChannelGroup], inputs: Te
     tensors = {**dict(twin.named_parameters()), **dict(twin.named_buffers())}
     generator = torch.Generator().manual_seed(0)
     found = []
-    with torch.no_grad():
-        whole = _first(twin(x.clone()))
+    with torch.no_grad(), Doubles():
+        whole = first(twin(x.clone()))
         for group in groups:
             if not _only_layers(network, group):
                 continue
             random = torch.randn(group.channels, group.channels, generator=generator, dtype=torch.float64)
             rotation = torch.linalg.qr(random).Q.to(x.device)
-            image = _first(functional_call(twin, turned(tensors, group, rotation), (x.clone(),)))
+            image = first(functional_call(twin, turned(tensors, group, rotation), (x.clone(),)))
             if (image - whole).abs().max() <= EQUAL * whole.abs().max():
                 found.append(group)
     return found
@@ -109,7 +111,3 @@ def _only_layers(network: nn.Module, group: ChannelGroup) -> bool:
     return all(
         kind in ("weight", "bias") and is_layer(network.get_submodule(name)) for name, _, kind in parameters
     )
-
-
-def _first(output: Tensor | Sequence[Tensor]) -> Tensor:
-    return output if isinstance(output, Tensor) else output[0]

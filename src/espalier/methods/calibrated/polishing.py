@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from espalier.calibration.backward import recording
 from espalier.data import PackedImages
 from espalier.methods.calibrated.material import decibels, difference, drawn
 from espalier.methods.job import Job
@@ -61,11 +62,13 @@ def _states(job: Job, network: Network, images: PackedImages, moves: int) -> Ite
     trial = copy.deepcopy(network).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     weights = [p for p in trial.parameters() if p.requires_grad]
     optimizer = Soap(weights, lr=RATE, gather=GATHER)
+    recorded = recording(trial, drawn(images, job.seed, 0, 1).to(weights[0].device))
     for step in range(-GATHER, moves):
         for group in optimizer.param_groups:
             group["lr"] = rate(step, moves)
         x = drawn(images, job.seed, GATHER + 1 + step, BATCH if step >= 0 else 1).to(weights[0].device)
-        _step(trial, job.network, x.contiguous(memory_format=torch.channels_last), optimizer)
+        with recorded():
+            _step(trial, job.network, x.contiguous(memory_format=torch.channels_last), optimizer)
         apply_(trial, trial.masks)
         if step >= 0 and ((step + 1) % max(1, moves // CHECKS) == 0 or step + 1 == moves):
             yield step + 1, trial
