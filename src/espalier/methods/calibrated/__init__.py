@@ -15,6 +15,7 @@ from espalier.calibration.layers import input_axis, is_layer
 from espalier.methods.calibrated.material import (
     Material,
     affordable,
+    check_batches,
     decibels,
     difference,
     patches,
@@ -47,9 +48,11 @@ def prune(job: Job) -> Network:
     Raises:
         PlanError: nothing can be pruned, or the budget cannot be met.
         ImageError: there is no image to calibrate on.
+        NetworkError: the network takes no batches.
     """
     device = next(job.network.parameters()).device
     material = patches(job.images, job.seed, device)
+    check_batches(job.network, material.held)
     job.tell("looking for channels that may be turned")
     job = dataclasses.replace(job, network=turned(job, material))
     job.tell("watching the dense network")

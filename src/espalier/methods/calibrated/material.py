@@ -9,11 +9,13 @@ from torch import Tensor, nn
 from espalier.calibration.layers import groups_of, input_axis, is_layer
 from espalier.costs.memory import peak
 from espalier.data import PackedImages, Patches
-from espalier.errors import ImageError
+from espalier.errors import ImageError, NetworkError
 from espalier.networks.network import Network
 
 PATCHES, DRAFTED, HELD, SIZE = 64, 32, 8, 48
 """LR patches to calibrate on, how many of them for drafts, more to choose by, and their height and width."""
+ALIKE = 1e-3
+"""Largest difference between an image of a batch and the same alone, as a share of the largest value."""
 SMALL = 24
 """Height and width of the patch on which groups are tried for linearity."""
 ROWS = 65536
@@ -69,6 +71,25 @@ def difference(network: Network, dense: Network, x: Tensor) -> float:
 def decibels(error: float) -> float:
     """A mean square difference of images in 0..1 as PSNR."""
     return -10 * float(np.log10(max(error, 1e-12)))
+
+
+def check_batches(network: Network, x: Tensor) -> None:
+    """See that an image of a batch becomes what it becomes alone.
+
+    Raises:
+        NetworkError: it does not.
+    """
+    with torch.no_grad():
+        alone = network(x[1:2])
+        try:
+            together = network(x[:2])[1:]
+        except RuntimeError:
+            together = None
+    if together is None or (together - alone).abs().max() > ALIKE * alone.abs().max():
+        raise NetworkError(
+            f"{network.name} gives other images, or none, for a batch than for each image alone, as networks do that "
+            "choose experts by the first image; calibration runs batches; take --method magnitude"
+        )
 
 
 def small(x: Tensor) -> Tensor:
