@@ -59,24 +59,24 @@ with them; its schedule is.
 ANALYSIS = """\
 ## Reading
 
-- **These runs are far too small to judge the thesis by.** Its networks have about 70 and 170 times as many parameters
-  and are tuned for 50 to 150 epochs of DIV2K; here a dense network has {least} to {most} steps and a cell {steps}.
-  The dense DRLN is hardly above bicubic.
+- **These runs are far too small to judge the thesis by.** Its networks have about 70 and 170 times as many
+  parameters and are tuned for 50 to 150 epochs of DIV2K; here a dense network has {least} to {most} steps and a cell
+  {steps}. The dense DRLN is hardly above bicubic.
 - **Ours keep what was there.** A tenth of the DRLN's MACs, `calibrated`, is as good as the dense network before any
-  training, and after {steps} steps 0.10 dB better by Adam and 0.38 dB by SOAP, as `espalier compress` recovers (it had
-  not learned all it could). A ninth of the SwinIR's loses 0.9 dB by recovery alone, 0.6 dB polished, 0.5 dB polished
-  and recovered by SOAP.
-- **Learning between two cuts** gains a little where nothing is polished: `guided` is 0.09 dB above `calibrated` on the
-  DRLN and 0.13 dB on the SwinIR. Polished it is level on the DRLN and behind on the SwinIR. One seed.
+  training, and after {steps} steps 0.10 dB better by Adam and 0.38 dB by SOAP, as `espalier compress` recovers (it
+  had not learned all it could). A ninth of the SwinIR's loses 0.9 dB by recovery alone, 0.6 dB polished, 0.5 dB
+  polished and recovered by SOAP.
+- **Learning between two cuts** gains a little where nothing is polished: `guided` is 0.09 dB above `calibrated` on
+  the DRLN and 0.13 dB on the SwinIR. Polished it is level on the DRLN and behind on the SwinIR. One seed.
 - **The thesis' rows want their tens of epochs.** With a tenth of the MACs `greg` in one step is best: by the
-  self-ensemble just above bicubic on the DRLN, and 1.3 dB below it on the SwinIR, 6 dB above the same widths from scratch. Sparsity learning by group
-  norm and more steps do not pay in so short a run: of {steps} training steps four rounds leave 38 for the last tuning,
-  eight leave 19.
+  self-ensemble just above bicubic on the DRLN, and 1.3 dB below it on the SwinIR, 6 dB above the same widths from
+  scratch. Sparsity learning by group norm and more steps do not pay in so short a run: of {steps} training steps
+  four rounds leave 38 for the last tuning, eight leave 19.
 - **With nine tenths of every layer's channels gone** 1 to 2 % of the MACs are left. The DRLN is still above bicubic
-  by the self-ensemble, 0.6 dB below without: 33.8 dB by `calibrated` and SOAP, 28.0 by `greg`, 25.7 from scratch. The SwinIR, three channels wide then, has 31.3 dB by
-  `calibrated`, and every recovery harms it (30.4 by SOAP, 29.0 by Adam; SSIM rises): four patches of 24 x 24 a step probably say
-  too little about brightness. `espalier compress` would have ended with what recovery began with. `greg` has 25.2 dB,
-  the same widths from scratch 19.4.
+  by the self-ensemble, 0.6 dB below without: 33.8 dB by `calibrated` and SOAP, 28.0 by `greg`, 25.7 from scratch.
+  The SwinIR, three channels wide then, has 31.3 dB by `calibrated`, and every recovery harms it (30.4 by SOAP, 29.0
+  by Adam; SSIM rises): four patches of 24 x 24 a step probably say too little about brightness. `espalier compress`
+  would have ended with what recovery began with. `greg` has 25.2 dB, the same widths from scratch 19.4.
 - **The self-ensemble flatters weak networks**: it gives the dense ones 0.3 and 0.5 dB, the others up to 1.5 dB.
 {missing}"""
 Row = dict[str, Any]
