@@ -32,7 +32,8 @@ from espalier.networks.network import Network
 from espalier.recipes.distill import teach
 from espalier.recipes.opening import opened
 from espalier.recipes.run import environment
-from espalier.recipes.students import Material, made, pruned
+from espalier.recipes.sets import Material
+from espalier.recipes.students import made, pruned
 from espalier.recipes.teaching import DistillConfig, GanConfig
 from espalier.sparsity import size
 
