@@ -122,9 +122,8 @@ def rows_of(name: str, options: argparse.Namespace) -> None:
 
 def job_of(network: Network, options: argparse.Namespace) -> Job:
     """All that rows of a network share."""
-    model = (channels := trace(network)).cost.at_size(
-        {each.name: each.macs for each in count(network).layers}
-    )
+    channels = trace(network)
+    model = channels.cost.at_size({layer.name: layer.macs for layer in count(network).layers})
     images, budget = material(options, network.scale), Budget.parse("macs=0.5")
     return Job(
         network, channels, model, budget, "l2", calibrated.ALLOCATION, 1, (), images=images, seed=options.seed

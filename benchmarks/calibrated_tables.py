@@ -1,12 +1,12 @@
 """docs/calibrated.md from benchmarks/results: python benchmarks/calibrated_tables.py"""
 
 import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from defaults import front
 from defaults import measured as by_default
+from demo import table
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
@@ -37,11 +37,6 @@ RATES = {"calibrated": PRUNED, "magnitude": PRUNED, "torch-pruning": PRUNED, "sc
 def rows(name: str) -> list[dict[str, Any]]:
     path = HERE / "results" / name
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-
-
-def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    marks = ["---"] + ["---:"] * (len(head) - 1)
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, marks, *lines])
 
 
 def usual(row: dict[str, Any]) -> bool:

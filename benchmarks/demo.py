@@ -11,14 +11,13 @@ import re
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from espalier.files import write_text
-from espalier.recipes.compress import CompressSettings, compress
+from espalier.recipes.demo import demo
 from espalier.report import folder
 from espalier.report import rows as report
 
@@ -32,11 +31,9 @@ LABELS = {"pruned": "pruned to half the MACs"}
 
 def cell(method: str, optimizer: Any, out: Path) -> dict[str, Any]:
     """What the demo's settings give, with another method or optimizer."""
-    photos = Path(str(files("espalier.demo"))) / "photos"
     how: dict[str, Any] = {"method": method, "optimizer": optimizer, "recover": STEPS}
-    settings = CompressSettings(**how, test=photos / "evaluation", batch=8, patch=32, timing=False)
     began = time.process_time()
-    compress(str(photos.parent / "edsr_x2.safetensors"), photos / "training", out, settings)
+    demo(out, **how, timing=False)
     seconds = round(time.process_time() - began, 1)
     rows = [dataclasses.asdict(row) for row in report.rows(folder.read(out))]
     return {**how, "cpu_seconds": seconds, "rows": rows, "torch": torch.__version__}
@@ -72,14 +69,14 @@ def measured() -> list[dict[str, Any]]:
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     marks = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, marks, *lines]) + "\n"
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, marks, *lines])
 
 
 def put(page: Path, made: str, by: str = "demo") -> None:
     """Replace the table behind the mark of a script."""
     mark = re.escape(f"<!-- benchmarks/{by}.py -->\n")
     text = page.read_text(encoding="utf-8")
-    write_text(page, re.sub(f"(?<={mark})(\\|.*\n)*", lambda _: made, text))
+    write_text(page, re.sub(f"(?<={mark})(\\|.*\n)*", lambda _: made + "\n", text))
 
 
 def main() -> None:

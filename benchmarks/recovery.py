@@ -21,7 +21,6 @@ import torch
 from calibrated import dense_network, for_row, found, job_of, made, material
 from calibrated import key_of as cut_of
 from calibrated import rows as calibrated_rows
-from rival import cut_by_torch_pruning
 from torch import nn
 
 from espalier import evaluation, training
@@ -44,12 +43,10 @@ def steps_for(work: float, dense: Network, smaller: Network) -> int:
 
 def begun(key: Mapping[str, Any], dense: Network, options: argparse.Namespace) -> Network:
     """The network that a row begins with."""
-    start, budget = key["start"], key["budget"]
-    if start == "torch-pruning":
-        return cut_by_torch_pruning(dense, budget)
-    cut = cut_of(key["network"], budget, "calibrated" if start == "scratch" else start, options)
+    way = "calibrated" if key["start"] == "scratch" else key["start"]
+    cut = cut_of(key["network"], key["budget"], way, options)
     network = made(cut, for_row(job_of(dense, options), cut))
-    if start == "scratch":
+    if key["start"] == "scratch":
         torch.manual_seed(0)
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.Linear | nn.ConvTranspose2d):

@@ -5,7 +5,8 @@ import contextlib
 import torch
 from torch import Tensor, nn
 
-from espalier.calibration.backward import first, recording
+from espalier.calibration.backward import recording
+from espalier.networks.network import first
 
 
 class Partial(nn.Module):

@@ -20,6 +20,8 @@ from espalier.methods.job import Job, Phase, Train
 from espalier.networks.network import Network
 from tests import zoo
 
+SMALL = {"PATCHES": 8, "DRAFTED": 8, "HELD": 4, "SIZE": 16}
+"""Of `espalier.methods.calibrated.material`: few and small patches."""
 LEARNED: dict[str, dict[str, Any]] = {
     "srp": {"steps": 3},
     "assl": {"steps": 4},
@@ -108,3 +110,15 @@ def job(
         "options": jobs.options(method, options or {}), "train": trainer, "score": trainer.score,
     }  # fmt: skip
     return Job(**given | changed)
+
+
+def assert_it_fits(pruned: Network, asked: Job, entry: zoo.Entry, share: float) -> None:
+    """One plan that is proven, at most this share of the MACs, and a finite image of the right size."""
+    assert len(pruned.plans) == 1
+    assert asked.channels.check({c.group: c.kept for c in pruned.plans[0].choices}).equal
+    assert count(pruned, entry.size).macs <= share * count(asked.network, entry.size).macs
+    x = zoo.image(entry)
+    with torch.no_grad():
+        image = pruned(x)
+    assert image.shape == asked.network(x).shape
+    assert bool(image.isfinite().all())

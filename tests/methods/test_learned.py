@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 import torch
 
-from espalier.costs import count
 from espalier.methods import job as jobs
 from espalier.methods.calibrated import material
 from tests import zoo
 from tests.methods.jobs import LEARNED as METHODS
-from tests.methods.jobs import job
+from tests.methods.jobs import SMALL, assert_it_fits, job
 
 FAST = ("edsr", "srresnet", "bsrn", "SwinIR")
 """Residual trunk and pixel shuffle; BatchNorm and PReLU; depthwise; attention, LayerNorm and MLP."""
@@ -21,7 +20,7 @@ UNTRAINABLE = ("SeemoRe", "IPT")
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few and small patches for calibration."""
-    for name, value in (("PATCHES", 8), ("DRAFTED", 8), ("HELD", 4), ("SIZE", 16)):
+    for name, value in SMALL.items():
         monkeypatch.setattr(material, name, value)
 
 
@@ -39,14 +38,7 @@ def entries() -> list[Any]:
 def test_it_meets_the_budget_and_gives_one_plan(method: str, entry: zoo.Entry) -> None:
     asked = job(method, entry, "macs=0.7", options=METHODS[method])
     pruned = jobs.method(method)(asked)
-    assert len(pruned.plans) == 1
-    assert asked.channels.check({c.group: c.kept for c in pruned.plans[0].choices}).equal
-    assert count(pruned, entry.size).macs <= 0.7 * count(asked.network, entry.size).macs
-    x = zoo.image(entry)
-    with torch.no_grad():
-        image = pruned(x)
-    assert image.shape == asked.network(x).shape
-    assert bool(image.isfinite().all())
+    assert_it_fits(pruned, asked, entry, 0.7)
 
 
 @pytest.mark.parametrize("method", METHODS)

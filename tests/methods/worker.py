@@ -11,9 +11,7 @@ from espalier.methods import job as jobs
 from espalier.methods.calibrated import material
 from espalier.training.distributed import joined
 from tests import zoo
-from tests.methods.jobs import LEARNED, Trainer, job
-
-SMALL = {"PATCHES": 8, "DRAFTED": 8, "HELD": 4, "SIZE": 16}
+from tests.methods.jobs import LEARNED, SMALL, Trainer, job
 
 
 def run(method: str, batch: int, lr: float) -> dict[str, torch.Tensor]:

@@ -68,8 +68,8 @@ def method(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings(**changed: object) -> CompressSettings:
-    fast = {"method": "learning", "recover": 0, "batch": 2, "patch": 12, "timing": False, "device": "cpu"}
-    return CompressSettings.model_validate(fast | {"optimizer": "adam"} | changed)
+    small = {"recover": 0, "batch": 2, "patch": 12, "timing": False, "device": "cpu"}
+    return CompressSettings.model_validate(small | {"method": "learning", "optimizer": "adam"} | changed)
 
 
 def test_phases_leave_their_logs_and_the_result_is_cut_once(photos: Path, tmp_path: Path) -> None:

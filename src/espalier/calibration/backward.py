@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
+from espalier.networks.network import first
+
 Recording = Callable[[], contextlib.AbstractContextManager]
 
 
@@ -24,8 +26,3 @@ def recording(network: nn.Module, x: Tensor) -> Recording:
     except RuntimeError:  # another reason comes up again where it matters
         return allow_mutation_on_saved_tensors
     return contextlib.nullcontext
-
-
-def first(output: Tensor | tuple[Tensor, ...] | list[Tensor]) -> Tensor:
-    """The image, where a network gives more."""
-    return output if isinstance(output, Tensor) else output[0]

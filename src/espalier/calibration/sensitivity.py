@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from espalier.calibration.backward import Recording, first, recording
+from espalier.calibration.backward import Recording, recording
 from espalier.calibration.layers import is_layer
+from espalier.networks.network import first
 
 
 def sensitivities(network: nn.Module, inputs: Tensor, *, probes: int = 1, seed: int = 0) -> dict[str, Tensor]:

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from espalier.calibration.backward import first
 from espalier.calibration.damage import Statistics, consumers_of
 from espalier.calibration.elimination import Consumer
 from espalier.calibration.layers import is_layer
 from espalier.channels import ChannelGroup
 from espalier.channels.rehearsal import Doubles
+from espalier.networks.network import first
 
 EQUAL = 1e-9
 """Largest difference, as a share of the largest output, at which a turned network counts as the same."""

@@ -1,6 +1,6 @@
 """One convention for every SR network: RGB in 0..1 in, RGB in 0..1 out, `scale` times as high and wide."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,8 +122,7 @@ class Network(nn.Module):
 
     def _uncover(self, native: Tensor | tuple[Tensor, ...], x: Tensor) -> Tensor:
         """Take the padding and the native range off; of several outputs the first is the image."""
-        if isinstance(native, tuple | list):
-            native = native[0]
+        native = first(native)
         if self.adapter.pads:
             native = native[..., : x.shape[-2] * self.scale, : x.shape[-1] * self.scale]
         return native / self.adapter.range if self.adapter.range != 1 else native
@@ -159,3 +158,8 @@ def _padded(x: Tensor, adapter: Adapter) -> Tensor:
         return x
     mode = "reflect" if tall < 2 * height and wide < 2 * width else "replicate"
     return functional.pad(x, (0, wide - width, 0, tall - height), mode=mode)
+
+
+def first(output: Tensor | Sequence[Tensor]) -> Tensor:
+    """The image, where a body gives more."""
+    return output if isinstance(output, Tensor) else output[0]

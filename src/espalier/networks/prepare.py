@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.nn.utils.weight_norm import WeightNorm
 
 from espalier.errors import NetworkError
-from espalier.networks.network import Adapter, Network
+from espalier.networks.network import Adapter, Network, first
 
 EXAMPLE = 32
 """Height and width of the input on which convolutions and BatchNorms are paired."""
@@ -137,7 +137,7 @@ def _foldable_batchnorms(body: nn.Module, adapter: Adapter) -> list[tuple[str, s
         _fold_pair_(trial, conv, norm)
         with torch.no_grad():
             if torch.allclose(
-                _first(trial(example)), _first(kept(example)), rtol=1e-3, atol=1e-4 * adapter.range
+                first(trial(example)), first(kept(example)), rtol=1e-3, atol=1e-4 * adapter.range
             ):
                 found.append((conv, norm))
             else:
@@ -191,7 +191,3 @@ def _randomise_batchnorms_(body: nn.Module) -> None:
 def _example(adapter: Adapter) -> Tensor:
     side = -(-max(EXAMPLE, adapter.minimum) // adapter.multiple_of) * adapter.multiple_of
     return torch.rand(1, 1 if adapter.luma else 3, side, side, generator=_generator()) * adapter.range
-
-
-def _first(output: Any) -> Tensor:
-    return output[0] if isinstance(output, tuple | list) else output

@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -35,8 +35,8 @@ def command(
     say(f"{write_montage(folder.read(out), out / 'comparison.png')}")
 
 
-def demo(out: Path, recover: int, *, resume: bool = False) -> Path:
-    """Halve the MACs of the bundled EDSR x2; return the run folder."""
+def demo(out: Path, recover: int, **changed: Any) -> Path:
+    """Halve the MACs of the bundled EDSR x2, with other settings where they are given; return the run folder."""
     bundled = Path(str(files("espalier.demo")))
     settings = compress.CompressSettings(
         test=bundled / "photos" / "evaluation",
@@ -45,6 +45,6 @@ def demo(out: Path, recover: int, *, resume: bool = False) -> Path:
         batch=8,
         patch=32,
         overwrite=True,
-        resume=resume,
+        **changed,
     )
     return compress.compress(str(bundled / NETWORK), bundled / "photos" / "training", out, settings)

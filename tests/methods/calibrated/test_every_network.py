@@ -3,14 +3,12 @@
 from typing import Any
 
 import pytest
-import torch
 
-from espalier.costs import count
 from espalier.errors import NetworkError
 from espalier.methods import calibrated
 from espalier.methods.calibrated import material, polishing
 from tests import zoo
-from tests.methods.jobs import job
+from tests.methods.jobs import SMALL, assert_it_fits, job
 
 FAST = ("RealPLKSR", "GRL", "RLFN", "HAT")
 """Writes into its input, computes tables in float32, our default's first users, attention."""
@@ -21,7 +19,7 @@ ONE_AT_A_TIME = "SeemoRe"
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few and small patches."""
-    for name, value in (("PATCHES", 8), ("DRAFTED", 8), ("HELD", 4), ("SIZE", 16)):
+    for name, value in SMALL.items():
         monkeypatch.setattr(material, name, value)
     for name, value in (("BATCH", 2), ("HELD", 2), ("GATHER", 2)):
         monkeypatch.setattr(polishing, name, value)
@@ -40,14 +38,7 @@ def entries() -> list[Any]:
 def test_it_meets_the_budget_and_polishes(entry: zoo.Entry) -> None:
     asked = job("calibrated", entry, "macs=0.7", options={"polish": 2})
     pruned = calibrated.prune(asked)
-    assert len(pruned.plans) == 1
-    assert asked.channels.check({c.group: c.kept for c in pruned.plans[0].choices}).equal
-    assert count(pruned, entry.size).macs <= 0.7 * count(asked.network, entry.size).macs
-    x = zoo.image(entry)
-    with torch.no_grad():
-        image = pruned(x)
-    assert image.shape == asked.network(x).shape
-    assert bool(image.isfinite().all())
+    assert_it_fits(pruned, asked, entry, 0.7)
 
 
 def test_a_network_that_takes_no_batches_is_refused() -> None:

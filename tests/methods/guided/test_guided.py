@@ -7,13 +7,13 @@ from espalier.costs import count
 from espalier.methods import guided
 from espalier.methods.calibrated import material
 from tests import zoo
-from tests.methods.jobs import Trainer, job, states_after
+from tests.methods.jobs import SMALL, Trainer, job, states_after
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer patches than in earnest."""
-    for name, value in (("PATCHES", 8), ("DRAFTED", 8), ("HELD", 4), ("SIZE", 16)):
+    for name, value in SMALL.items():
         monkeypatch.setattr(material, name, value)
 
 
