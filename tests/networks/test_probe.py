@@ -40,6 +40,27 @@ def test_what_is_known_is_kept() -> None:
     assert probe(Needs(4), known, "net") == (known, 2)
 
 
+class Rows(nn.Module):
+    """Doubles images, and takes their images and channels for one axis as they lie in memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        count, channels, height, width = x.shape
+        planes = x.view(count * channels, 1, height, width)
+        return nn.functional.interpolate(planes, scale_factor=2).view(count, channels, 2 * height, 2 * width)
+
+
+class Single(nn.Module):
+    """Takes no batch, whatever its layout."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.interpolate(x.view(1, 3, *x.shape[2:]), scale_factor=2)
+
+
+def test_the_layout_that_its_views_need_is_learnt() -> None:
+    assert probe(Rows(), Adapter(), "net") == (Adapter(contiguous=True), 2)
+    assert probe(Single(), Adapter(), "net") == (Adapter(), 2)
+
+
 def test_mode_is_restored() -> None:
     body = Needs().train()
     probe(body, Adapter(), "net")

@@ -74,7 +74,7 @@ def _ensembled(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 def _input(pixels: NDArray, network: Network) -> Tensor:
     like = next(network.parameters(), torch.empty(0))
-    image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
+    image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]  # channels last: faster
     return image.to(like.device).float().div_(255).to(like.dtype)
 
 

@@ -43,6 +43,8 @@ class Adapter:
     """Smallest height and width that the network can work on."""
     square: bool = False
     """Height and width must be equal."""
+    contiguous: bool = False
+    """Its code takes views that need images laid out channel by channel, not pixel by pixel (channels last)."""
 
     @property
     def pads(self) -> bool:
@@ -103,6 +105,8 @@ class Network(nn.Module):
             x = rgb_to_y(x) / 255
         if adapter.pads:
             x = padded(x, adapter)
+        if adapter.contiguous:
+            x = x.contiguous()
         return x * adapter.range if adapter.range != 1 else x.clone()
 
     def decode(self, native: Tensor | tuple[Tensor, ...], x: Tensor) -> Tensor:
@@ -134,6 +138,12 @@ class Network(nn.Module):
 def body_of(network: nn.Module) -> nn.Module:
     """The module whose tensors plans, groups and masks name."""
     return network.body if isinstance(network, Network) else network
+
+
+def channels_last_(network: nn.Module) -> None:
+    """Lay the weights out as processors compute them fastest, unless the network's code forbids it."""
+    if not (isinstance(network, Network) and network.adapter.contiguous):
+        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def _enlarged_in_bytes(x: Tensor, scale: int) -> Tensor:

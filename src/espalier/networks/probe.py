@@ -1,11 +1,12 @@
-"""Learning what a network makes of images, and which sizes it takes, by running it on small ones."""
+"""Learning what a network makes of images, and which sizes and memory layouts it takes, by running it on small ones."""
 
 import dataclasses
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from espalier.errors import NetworkError
 from espalier.networks.network import Adapter
@@ -16,7 +17,7 @@ Shape = tuple[int, int]
 
 
 def probe(body: nn.Module, adapter: Adapter, name: str) -> tuple[Adapter, int]:
-    """The adapter with the sizes that `body` takes, and the scale that it enlarges by.
+    """The adapter with the sizes and the memory layout that `body` takes, and the scale that it enlarges by.
 
     Raises:
         NetworkError: it runs on no size, or its output is no whole multiple of the input.
@@ -28,7 +29,8 @@ def probe(body: nn.Module, adapter: Adapter, name: str) -> tuple[Adapter, int]:
         except Exception as error:  # whatever the network's own code finds wrong with the size
             failure = failure if isinstance(failure, NetworkError) else error
         else:
-            return candidate, scales.pop()
+            contiguous = not _takes_channels_last(body, shapes[0], candidate)
+            return dataclasses.replace(candidate, contiguous=contiguous), scales.pop()
     if isinstance(failure, NetworkError):
         raise failure
     raise NetworkError(
@@ -64,15 +66,37 @@ def _odd_multiple(multiple: int, least: int) -> int:
     return multiple * (times + 1 - times % 2)
 
 
-def _scale_at(body: nn.Module, size: Shape, adapter: Adapter, name: str) -> int:
+def _takes_channels_last(body: nn.Module, size: Shape, adapter: Adapter) -> bool:
+    """Whether it takes batches laid out pixel by pixel, or none at all; views of a single image may work."""
+    batch = _grey(2, size, adapter)
+    return _runs(body, batch.contiguous(memory_format=torch.channels_last)) or not _runs(body, batch)
+
+
+def _runs(body: nn.Module, x: Tensor) -> bool:
+    try:
+        _run(body, x)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _grey(count: int, size: Shape, adapter: Adapter) -> Tensor:
+    return torch.full((count, 1 if adapter.luma else 3, *size), 0.5 * adapter.range)
+
+
+def _run(body: nn.Module, x: Tensor) -> Any:
     was_training = body.training
     body.eval()
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            out = body(torch.full((1, 1 if adapter.luma else 3, *size), 0.5 * adapter.range))
+            return body(x)
     finally:
         body.train(was_training)
+
+
+def _scale_at(body: nn.Module, size: Shape, adapter: Adapter, name: str) -> int:
+    out = _run(body, _grey(1, size, adapter))
     out = out[0] if isinstance(out, tuple | list) else out
     if not isinstance(out, torch.Tensor) or out.ndim != 4 or out.shape[1] != (1 if adapter.luma else 3):
         shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__

@@ -11,7 +11,7 @@ from torch import nn
 
 from espalier import surgery
 from espalier.methods.protocol import Context, Method
-from espalier.networks.network import Network, body_of
+from espalier.networks.network import Network, body_of, channels_last_
 from espalier.optimizers import OPTIMIZERS
 from espalier.plan import PrunePlan
 from espalier.training.distributed import Workers
@@ -153,7 +153,7 @@ def _context(
 def wrap(network: nn.Module, settings: TrainSettings) -> nn.Module:
     """Lay the weights out, and compile the network where asked."""
     if settings.channels_last:
-        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        channels_last_(network)
     if settings.compile == "none":
         return network
     return torch.compile(network, mode=settings.compile)  # pyright: ignore[reportReturnType]

@@ -3,10 +3,16 @@
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
 
+from espalier import training
+from espalier.costs import count
 from espalier.errors import NetworkError
 from espalier.methods import calibrated
 from espalier.methods.calibrated import material, polishing
+from espalier.networks.load import load
+from espalier.recipes.inspect import trace
 from tests import zoo
 from tests.methods.jobs import SMALL, assert_it_fits, job
 
@@ -39,6 +45,35 @@ def test_it_meets_the_budget_and_polishes(entry: zoo.Entry) -> None:
     asked = job("calibrated", entry, "macs=0.7", options={"polish": 2})
     pruned = calibrated.prune(asked)
     assert_it_fits(pruned, asked, entry, 0.7)
+
+
+class Viewing(nn.Module):
+    """Takes views that need images laid out channel by channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.inner = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.gate, self.tail = nn.Conv2d(2, 2, 3, padding=1), nn.Conv2d(8, 12, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.inner(self.head(x).relu()).relu()
+        count, channels, height, width = x.shape
+        gates = self.gate(x.view(count * 4, channels // 4, height, width)).sigmoid()
+        return nn.functional.pixel_shuffle(self.tail(x * gates.view(x.shape)), 2)
+
+
+def test_a_network_whose_views_need_another_layout() -> None:
+    torch.manual_seed(0)
+    network = load(f"{__name__}:Viewing").eval()
+    channels = trace(network)
+    asked = job(
+        "calibrated", zoo.find("edsr"), "macs=0.7", options={"polish": 2},
+        network=lambda: network, channels=channels, cost=channels.cost,
+    )  # fmt: skip
+    pruned = calibrated.prune(asked)
+    assert count(pruned).macs < 0.75 * count(network).macs
+    training.fit(pruned, asked.images, training.TrainSettings(steps=2, batch=2, patch=8), progress=False)
+    assert pruned(asked.images.lr(0)[None].float()).isfinite().all()
 
 
 def test_a_network_that_takes_no_batches_is_refused() -> None:

@@ -11,7 +11,7 @@ from espalier.calibration.backward import recording
 from espalier.data import PackedImages
 from espalier.methods.calibrated.material import decibels, difference, drawn
 from espalier.methods.job import Job
-from espalier.networks.network import Network
+from espalier.networks.network import Network, channels_last_
 from espalier.optimizers import RATES, Soap
 from espalier.sparsity import apply_
 
@@ -59,7 +59,8 @@ def parted(images: PackedImages) -> tuple[PackedImages, PackedImages]:
 
 def _states(job: Job, network: Network, images: PackedImages, moves: int) -> Iterator[tuple[int, Network]]:
     """Steps done and the network then, some times on the way and at the end; the network goes on changing."""
-    trial = copy.deepcopy(network).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    trial = copy.deepcopy(network)
+    channels_last_(trial)
     weights = [p for p in trial.parameters() if p.requires_grad]
     optimizer = Soap(weights, lr=RATE, gather=GATHER)
     recorded = recording(trial, drawn(images, job.seed, 0, 1).to(weights[0].device))
