@@ -90,7 +90,7 @@ def pruned(way: str, job: Job, refitted: Path) -> Network:
 
 def one_draft(job: Job) -> Network:
     """Cut by damage and refitted once, on half of the patches: for comparing calibration images, not networks."""
-    seen = calibrated.patches(job.images, job.seed)
+    seen = calibrated.looked_at(job)
     job = dataclasses.replace(job, network=calibrated.turned(job, seen))
     inputs = job.network.encode(seen.drafted)
     statistics = calibration.observe(job.network.body, inputs, job.channels.prunable)

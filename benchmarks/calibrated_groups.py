@@ -33,7 +33,7 @@ def rows(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     job = Job(
         dense, channels, channels.cost, Budget.parse("macs=0.5"), "l2", "damage", 1, (), images=images, seed=0
     )
-    seen = calibrated.patches(images, 0)
+    seen = calibrated.looked_at(job)
     job = dataclasses.replace(job, network=calibrated.turned(job, seen))
     inputs = job.network.encode(seen.drafted)
     found = calibration.observe(job.network.body, inputs, channels.prunable)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from espalier.optimizers import OPTIMIZERS, Soap
+from espalier.optimizers import Soap, build
 
 
 def badly_conditioned(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -135,5 +135,8 @@ def test_after_a_cut_of_the_tensor_gathering_begins_anew() -> None:
         assert torch.equal(parameter.detach(), before) != moved
 
 
-def test_it_is_offered_by_name() -> None:
-    assert OPTIMIZERS["soap"] is Soap
+@pytest.mark.parametrize(("steps", "gather"), [(500, 8), (8, 2), (1, 0)])
+def test_it_is_made_by_name_and_moves_in_few_steps_too(steps: int, gather: int) -> None:
+    made = build("soap", [nn.Parameter(torch.ones(2, 2))], steps, lr=0.1)
+    assert isinstance(made, Soap)
+    assert made.param_groups[0]["gather"] == gather

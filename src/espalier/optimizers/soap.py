@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+GATHER = 8
+"""Steps in which gradients are only gathered, where there are enough steps."""
 LARGEST = 1280
 """A longer side of a tensor (as a matrix: outputs, and inputs x kernel taps) is not turned."""
 SMALLEST = 1e-2
@@ -38,7 +40,7 @@ class Soap(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
         *,
-        gather: int = 8,
+        gather: int = GATHER,
         refresh: int = 20,
     ) -> None:
         defaults = {

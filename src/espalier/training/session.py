@@ -12,7 +12,7 @@ from torch import nn
 from espalier import surgery
 from espalier.methods.protocol import Context, Method
 from espalier.networks.network import Network, body_of, channels_last_
-from espalier.optimizers import OPTIMIZERS
+from espalier.optimizers import build
 from espalier.plan import PrunePlan
 from espalier.training.distributed import Workers
 from espalier.training.ema import Ema
@@ -134,8 +134,13 @@ def begin(network: nn.Module, settings: TrainSettings, method: Method, workers: 
         method=method,
         settings=settings,
         workers=workers,
-        optimizer=OPTIMIZERS[settings.optimizer](
-            trained, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
+        optimizer=build(
+            settings.optimizer,
+            trained,
+            settings.steps,
+            lr=settings.lr,
+            betas=settings.betas,
+            weight_decay=settings.weight_decay,
         ),
         scaler=torch.amp.GradScaler(trained[0].device.type, enabled=fp16),
         plateau=Plateau(settings),

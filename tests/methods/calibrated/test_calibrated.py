@@ -50,7 +50,7 @@ def job(name: str, budget: str = "macs=0.6", **changed: object) -> Job:
 
 def held(network: Network) -> torch.Tensor:
     """Patches that the method has not seen."""
-    return calibrated.patches(images(network.scale), seed=99).held
+    return material.patches(images(network.scale), seed=99).held
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,7 +69,7 @@ def test_it_meets_the_budget_and_is_nearer_to_the_dense_network_than_magnitude(n
 @pytest.mark.parametrize("name", NAMES)
 def test_refitting_a_whole_network_changes_next_to_nothing(name: str) -> None:
     dense, again = (zoo.network(zoo.find(name)).eval() for _ in range(2))
-    x = calibrated.patches(images(dense.scale), seed=0).fitted
+    x = material.patches(images(dense.scale), seed=0).fitted
     found = calibration.record(dense.body, dense.encode(x))
     calibration.refit(again.body, dense.encode(x), found, {})
     assert calibrated.difference(again, dense, held(dense)) < 1e-9
@@ -134,7 +134,7 @@ def doubled() -> Network:
 def test_channels_that_others_repeat_go_without_loss() -> None:
     network = doubled()
     channels = analyse(network.body, torch.rand(1, 3, 12, 16))
-    x = calibrated.patches(images(1), seed=0).fitted
+    x = material.patches(images(1), seed=0).fitted
     found = calibration.observe(network.body, x, channels.prunable)
     curve = calibration.damages(network.body, channels.prunable, found, damping=1e-7)["inner.weight"]
     assert sorted(k % 4 for k in curve.order[:4]) == [0, 1, 2, 3]
@@ -149,7 +149,7 @@ def test_a_trunk_channel_costs_what_all_its_readers_lose() -> None:
     network = doubled()
     channels = analyse(network.body, torch.rand(1, 3, 12, 16))
     trunk = channels.group("head.weight")
-    x = calibrated.patches(images(1), seed=0).fitted
+    x = material.patches(images(1), seed=0).fitted
     found = calibration.observe(network.body, x, channels.prunable)
     readers = [calibration.consumers_of(network.body, member, found) for member in trunk.members]
     assert [len(r) for r in readers if r] == [1, 1]

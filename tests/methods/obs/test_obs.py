@@ -8,7 +8,7 @@ import torch
 
 from espalier.allocation import Budget
 from espalier.calibration.solve import Rows
-from espalier.errors import PlanError
+from espalier.errors import NetworkError, PlanError
 from espalier.methods import obs
 from espalier.methods.calibrated import difference
 from espalier.methods.calibrated.material import patches
@@ -117,3 +117,8 @@ def test_patterns_and_contradictions() -> None:
         obs.prune(job("obs", EDSR, "sparsity=0.7", options={"pattern": "2:4"}))
     with pytest.raises(PlanError, match="no layer has inputs in groups of 64"):
         obs.prune(job("obs", EDSR, "sparsity=0.5", options={"pattern": "32:64"}))
+
+
+def test_a_network_that_takes_no_batches_is_refused() -> None:
+    with pytest.raises(NetworkError, match="for a batch than for each image alone"):
+        obs.prune(job("obs", zoo.find("SeemoRe"), "sparsity=0.5"))

@@ -15,10 +15,9 @@ from espalier.calibration.layers import input_axis, is_layer
 from espalier.methods.calibrated.material import (
     Material,
     affordable,
-    check_batches,
     decibels,
     difference,
-    patches,
+    looked_at,
     small,
 )
 from espalier.methods.calibrated.polishing import polished
@@ -50,9 +49,7 @@ def prune(job: Job) -> Network:
         ImageError: there is no image to calibrate on.
         NetworkError: the network takes no batches.
     """
-    device = next(job.network.parameters()).device
-    material = patches(job.images, job.seed, device)
-    check_batches(job.network, material.held)
+    material = looked_at(job)
     job.tell("looking for channels that may be turned")
     job = dataclasses.replace(job, network=turned(job, material))
     job.tell("watching the dense network")

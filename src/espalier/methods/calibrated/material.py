@@ -10,6 +10,7 @@ from espalier.calibration.layers import groups_of, input_axis, is_layer
 from espalier.costs.memory import peak
 from espalier.data import PackedImages, Patches
 from espalier.errors import ImageError, NetworkError
+from espalier.methods.job import Job
 from espalier.networks.network import Network
 
 PATCHES, DRAFTED, HELD, SIZE = 64, 32, 8, 48
@@ -39,6 +40,22 @@ class Material:
     def drafted(self) -> Tensor:
         """The patches for statistics and drafts."""
         return self.fitted[:: max(1, len(self.fitted) // DRAFTED)]
+
+
+def looked_at(job: Job) -> Material:
+    """The patches that a job's dense network is watched on.
+
+    Raises:
+        ImageError: there are no images.
+        NetworkError: the network takes no batches.
+    """
+    found = patches(job.images, job.seed, next(job.network.parameters()).device)
+    if not _takes_batches(job.network, found.held):
+        raise NetworkError(
+            f"{job.network.name} gives other images, or none, for a batch than for each image alone, as networks do "
+            "that choose experts by the first image; calibration runs batches; take --method magnitude, or sparse"
+        )
+    return found
 
 
 def patches(images: PackedImages, seed: int, device: torch.device | str = "cpu") -> Material:
@@ -73,23 +90,15 @@ def decibels(error: float) -> float:
     return -10 * float(np.log10(max(error, 1e-12)))
 
 
-def check_batches(network: Network, x: Tensor) -> None:
-    """See that an image of a batch becomes what it becomes alone.
-
-    Raises:
-        NetworkError: it does not.
-    """
+def _takes_batches(network: Network, x: Tensor) -> bool:
+    """Whether an image of a batch becomes what it becomes alone."""
     with torch.no_grad():
         alone = network(x[1:2])
         try:
             together = network(x[:2])[1:]
         except RuntimeError:
-            together = None
-    if together is None or (together - alone).abs().max() > ALIKE * alone.abs().max():
-        raise NetworkError(
-            f"{network.name} gives other images, or none, for a batch than for each image alone, as networks do that "
-            "choose experts by the first image; calibration runs batches; take --method magnitude"
-        )
+            return False
+    return bool((together - alone).abs().max() <= ALIKE * alone.abs().max())
 
 
 def small(x: Tensor) -> Tensor:

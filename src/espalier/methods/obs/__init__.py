@@ -11,7 +11,7 @@ from espalier.calibration import Record, record, refit, sensitivities
 from espalier.calibration.layers import is_layer
 from espalier.errors import PlanError
 from espalier.methods.calibrated import difference
-from espalier.methods.calibrated.material import Material, patches
+from espalier.methods.calibrated.material import Material, looked_at
 from espalier.methods.job import Job
 from espalier.methods.masking import Masks
 from espalier.methods.obs.elimination import prices
@@ -56,6 +56,7 @@ def prune(job: Job) -> Network:
     Raises:
         PlanError: no weight may be sparse, or a pattern that contradicts the budget.
         ImageError: there is no image to calibrate on.
+        NetworkError: the network takes no batches.
     """
     return pruned(job, observe(job))
 
@@ -63,7 +64,7 @@ def prune(job: Job) -> Network:
 def observe(job: Job) -> Observed:
     """Run the dense network on patches and price its weights."""
     dense = job.network
-    material = patches(job.images, job.seed, next(dense.parameters()).device)
+    material = looked_at(job)
     inputs = dense.encode(material.drafted)
     body, free = body_of(dense), weights(dense, job.protect)
     readers = {n.rpartition(".")[0] for n in free if is_layer(body.get_submodule(n.rpartition(".")[0]))}
@@ -92,7 +93,7 @@ def pruned(job: Job, seen: Observed) -> Network:
 
 def refitted(job: Job, masks: Masks) -> Network:
     """The dense network refitted under masks found elsewhere."""
-    material = patches(job.images, job.seed, next(job.network.parameters()).device)
+    material = looked_at(job)
     inputs = job.network.encode(material.drafted)
     return _refitted(job, masks, inputs, record(body_of(job.network), inputs), True)
 
