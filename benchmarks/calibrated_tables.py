@@ -6,7 +6,7 @@ from typing import Any
 
 from defaults import front
 from defaults import measured as by_default
-from demo import table
+from pages import markdown
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
@@ -56,7 +56,7 @@ def quality(found: list[dict[str, Any]], test: str) -> str:
         values = [psnr(cells.get((name, budget, way)), test) for way in WAYS]
         if dense is not None and any(value not in ("", "fails") for value in values):
             lines.append((f"{name} {budget:g}", f"{dense:.2f}", *values))
-    return table(("", "dense", *WAYS.values()), lines) if lines else "Not measured yet."
+    return markdown(("", "dense", *WAYS.values()), lines) if lines else "Not measured yet."
 
 
 def psnr(row: dict[str, Any] | None, test: str) -> str:
@@ -69,7 +69,7 @@ def psnr(row: dict[str, Any] | None, test: str) -> str:
 
 def failures(found: list[dict[str, Any]]) -> str:
     lines = [(f"{r['network']} {r['budget']:g}", f"`{r['failed']}`") for r in found if "failed" in r]
-    return table(("", "what it says"), lines) if lines else "It ran on all of them."
+    return markdown(("", "what it says"), lines) if lines else "It ran on all of them."
 
 
 def prices(found: list[dict[str, Any]]) -> str:
@@ -85,7 +85,7 @@ def prices(found: list[dict[str, Any]]) -> str:
         for r in found
         if r["way"] in ("calibrated", "refitted") and r["budget"] == 0.5 and usual(r)
     ]
-    return table(
+    return markdown(
         ("", "processor time", "on two cores", "peak of the process", "MACs left", "parameters left"), lines
     )
 
@@ -101,7 +101,7 @@ def inner(found: list[dict[str, Any]]) -> str:
     head = [
         f"{test}, {when}" for test in ("Set5", "Set14", "processor time") for when in ("refitted", "polished")
     ]
-    return table(("inner channels", "steps of polishing", *head), lines)
+    return markdown(("inner channels", "steps of polishing", *head), lines)
 
 
 def groups(found: list[dict[str, Any]]) -> str:
@@ -116,7 +116,9 @@ def groups(found: list[dict[str, Any]]) -> str:
         )
         for r in found
     ]
-    return table(("", "group", "channels left", "MACs saved", "share of predicted damage", "dB lost"), lines)
+    return markdown(
+        ("", "group", "channels left", "MACs saved", "share of predicted damage", "dB lost"), lines
+    )
 
 
 def compared(row: dict[str, Any]) -> bool:
@@ -134,7 +136,9 @@ def recovery(found: list[dict[str, Any]], test: str) -> str:
         dense = [r["dense"][test] for r in there if r and test in r.get("dense", {})]
         if dense:
             lines.append((f"{name} {budget:g}", f"{dense[0]:.2f}", *(change(r, test) for r in there)))
-    return table(("", "dense", *(STARTS[start] for start in RATES)), lines) if lines else "Not measured yet."
+    return (
+        markdown(("", "dense", *(STARTS[start] for start in RATES)), lines) if lines else "Not measured yet."
+    )
 
 
 def change(row: dict[str, Any] | None, test: str) -> str:
@@ -151,7 +155,7 @@ def steps(found: list[dict[str, Any]]) -> str:
         (name, *(amount(cells.get((name, budget))) for budget in budgets))
         for name in sorted({name for name, _ in cells}, key=str.lower)
     ]
-    return table(("", *(f"{budget:g}" for budget in budgets)), lines)
+    return markdown(("", *(f"{budget:g}" for budget in budgets)), lines)
 
 
 def amount(row: dict[str, Any] | None) -> str:
@@ -165,7 +169,7 @@ def others(found: list[dict[str, Any]]) -> str:
         for r in found
         if not compared(r) and "failed" not in r
     ]
-    return table(("", "from", "optimizer", "rate", "work", "steps", "processor time", *WHEN), lines)
+    return markdown(("", "from", "optimizer", "rate", "work", "steps", "processor time", *WHEN), lines)
 
 
 WHEN = [f"{test} {when}" for test in ("Set5", "Set14") for when in ("dense", "before", "after")]
@@ -182,7 +186,7 @@ def spread(found: list[dict[str, Any]]) -> str:
         for r in found
         if r["way"] == "one draft" and "Set5" in r.get("psnr", {})
     ]
-    return table(("", "images", "of", "seed", "Set5"), sorted(lines)) if lines else "Not measured yet."
+    return markdown(("", "images", "of", "seed", "Set5"), sorted(lines)) if lines else "Not measured yet."
 
 
 def latency(found: list[dict[str, Any]]) -> str:
@@ -192,14 +196,14 @@ def latency(found: list[dict[str, Any]]) -> str:
         for label, c in r["cells"].items()
         if label != "dense"
     ]  # fmt: skip
-    return table(("", "ms", "MACs left", "speed-up", "speed-up / MAC reduction"), lines)
+    return markdown(("", "ms", "MACs left", "speed-up", "speed-up / MAC reduction"), lines)
 
 
 def growth(found: list[dict[str, Any]]) -> str:
     lines = [
         (str(r["blocks"]), str(r["layers"]), f"{r['cpu_seconds']:.1f} s", f"{r['ratio']:.2f}") for r in found
     ]
-    return table(("blocks", "layers", "processor time", "time per layer, beside the first row"), lines)
+    return markdown(("blocks", "layers", "processor time", "time per layer, beside the first row"), lines)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from calibrated import NETWORKS
-from demo import put, table
+from pages import markdown, put
 
 from espalier.files import write_text
 from espalier.recipes.compress import CompressSettings, compress
@@ -53,7 +53,7 @@ def line(row: dict[str, Any]) -> list[str]:
 def front(rows: list[dict[str, Any]]) -> str:
     """The table of the README."""
     head = ["", "Params [K]", "MACs [G]", "dense", "pruned", "recovered", "one core"]
-    return table(head, map(line, rows))
+    return markdown(head, map(line, rows))
 
 
 def measured() -> list[dict[str, Any]]:

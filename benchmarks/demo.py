@@ -7,14 +7,13 @@ python benchmarks/demo.py --tables   # the tables alone
 import argparse
 import dataclasses
 import json
-import re
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from pages import markdown, put
 
 from espalier.files import write_text
 from espalier.recipes.demo import demo
@@ -46,7 +45,7 @@ def front(cell: dict[str, Any]) -> str:
         [LABELS.get(row["version"], row["version"]), *(written(column, row) for column in columns)]
         for row in cell["rows"]
     ]
-    return table(["", *(column.heading for column in columns)], lines)
+    return markdown(["", *(column.heading for column in columns)], lines)
 
 
 def written(column: report.Column, row: dict[str, Any]) -> str:
@@ -60,23 +59,11 @@ def ways(cells: list[dict[str, Any]]) -> str:
     for cell in cells:
         psnr = {row["version"]: f"{row['psnr']:.2f}" for row in cell["rows"]}
         lines.append([cell["method"], cell["optimizer"], psnr["dense"], psnr["pruned"], psnr["recovered"]])
-    return table(["cut by", "recovered by", "dense", "pruned", "recovered"], lines)
+    return markdown(["cut by", "recovered by", "dense", "pruned", "recovered"], lines)
 
 
 def measured() -> list[dict[str, Any]]:
     return json.loads(RESULTS.read_text(encoding="utf-8"))
-
-
-def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    marks = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, marks, *lines])
-
-
-def put(page: Path, made: str, by: str = "demo") -> None:
-    """Replace the table behind the mark of a script."""
-    mark = re.escape(f"<!-- benchmarks/{by}.py -->\n")
-    text = page.read_text(encoding="utf-8")
-    write_text(page, re.sub(f"(?<={mark})(\\|.*\n)*", lambda _: made + "\n", text))
 
 
 def main() -> None:
@@ -91,8 +78,8 @@ def main() -> None:
             ]
         write_text(RESULTS, json.dumps(cells, indent=1) + "\n")
     cells = measured()
-    put(HERE.parent / "README.md", front(cells[0]))
-    put(HERE.parent / "docs" / "recover.md", ways(cells))
+    put(HERE.parent / "README.md", front(cells[0]), "demo")
+    put(HERE.parent / "docs" / "recover.md", ways(cells), "demo")
 
 
 if __name__ == "__main__":

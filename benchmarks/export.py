@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tables import DOCS, RESULTS, markdown
+from pages import markdown
+from tables import DOCS, RESULTS
 
 from espalier.files import write_text
 

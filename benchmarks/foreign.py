@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tables import DOCS, markdown, number, times_fewer
+from pages import markdown
+from tables import DOCS, number, times_fewer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 

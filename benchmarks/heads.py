@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 from one_row import SMALL, image, reductions, timed
+from pages import markdown
 from rows import ROWS, Row
-from tables import DOCS, markdown, number, times_fewer
+from tables import DOCS, number, times_fewer
 
 from espalier import allocation, channels, importance, surgery
 from espalier.networks import file

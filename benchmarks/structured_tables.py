@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from pages import markdown
 from structured_text import ANALYSIS, SPREAD, TEXT
 
 from espalier.files import write_text
@@ -150,10 +151,3 @@ def removal(rows: Sequence[Row]) -> str:
             lines.append([NETWORKS[row["preset"]], NAMES[row["method"]], *share, *change])
     head = ["network", "method", "channels gone", "MACs left", "steps", "before, dB", "after, dB", "change"]
     return markdown(head, sorted(lines))
-
-
-def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table whose columns but the first are aligned right."""
-    head = list(header)
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from pages import markdown
 from rows import ROWS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -70,13 +71,6 @@ doubles; SwinIR gets more groups of two blocks.
 
 {growth}
 """
-
-
-def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table whose columns but the first are aligned right."""
-    head = list(header)
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def times_fewer(pair: Any) -> str:

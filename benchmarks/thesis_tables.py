@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from structured_tables import markdown
+from pages import markdown
 from thesis_ways import PRESETS, WAYS, Preset
 
 from espalier.files import write_text

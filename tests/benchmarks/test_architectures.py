@@ -1,39 +1,21 @@
 """The survey's rows exist, and its page tells what was measured."""
 
-import sys
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from espalier.networks.load import load
-
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield
-    for name in ("rows", "tables"):
-        sys.modules.pop(name, None)
+from tests.benchmarks.conftest import Script
 
 
-@pytest.mark.usefixtures("scripts")
-def test_there_are_37_rows_and_growing_ones_grow() -> None:
-    from rows import GROWING, ROWS, grown  # pyright: ignore[reportMissingImports]
-
-    assert len(ROWS) == len({row.name for row in ROWS}) == 37
-    assert all(row.reference.endswith(")") for row in ROWS)
-    for family in GROWING:
-        once, twice = (sum(p.numel() for p in load(grown(family, k)).parameters()) for k in (1, 2))
+def test_there_are_37_rows_and_growing_ones_grow(script: Script) -> None:
+    survey = script("rows")
+    assert len(survey.ROWS) == len({row.name for row in survey.ROWS}) == 37
+    assert all(row.reference.endswith(")") for row in survey.ROWS)
+    for family in survey.GROWING:
+        once, twice = (sum(p.numel() for p in load(survey.grown(family, k)).parameters()) for k in (1, 2))
         assert 1.5 * once < twice < 2 * once + 1
 
 
-@pytest.mark.usefixtures("scripts")
-def test_the_page_tells_success_failure_and_why(tmp_path: Path) -> None:
-    from tables import write_architectures  # pyright: ignore[reportMissingImports]
-
+def test_the_page_tells_success_failure_and_why(script: Script, tmp_path: Path) -> None:
     good = {
         "graph_s": 0.1, "analyse_s": 0.5, "share": 1.0, "proven": True, "difference": 2e-16, "reason": "",
         "runs": True, "params": [100, 25], "macs": [300, 100], "reload": 0.0, "held_back": {"bmm": [0.4, 2.0]},
@@ -42,7 +24,7 @@ def test_the_page_tells_success_failure_and_why(tmp_path: Path) -> None:
     results = {"rows": {"net": {"espalier": good, "torch-pruning": broken}}, "growth": {"net": {}}}
     for times, turns in {"1": [0.3, 0.2, 0.25], "2": [0.4, 0.5, 0.6]}.items():
         results["growth"]["net"][times] = {"analyse_s": sorted(turns)[1], "turns": turns}
-    write_architectures(results, tmp_path / "page.md")
+    script("tables").write_architectures(results, tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
     assert "| net | 0.1 | 0.5 | 3.00× | 4.00× | 2e-16 | 100.0% | 0 | 0.2 | - | fails |" in page
     assert "| net | step: IndexError: a / b |" in page

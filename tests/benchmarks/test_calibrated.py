@@ -1,7 +1,5 @@
 """The benchmark of calibrated pruning: its page tells what was measured, its rival is held to the budget."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -10,17 +8,12 @@ import pytest
 from torch import nn
 
 from tests import zoo
-
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-NAMES = ("calibrated_tables", "rival", "drawings")
+from tests.benchmarks.conftest import Script
 
 
 @pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield {name: __import__(name) for name in NAMES}
-    for name in NAMES:
-        sys.modules.pop(name, None)
+def scripts(script: Script) -> dict[str, ModuleType]:
+    return {name: script(name) for name in ("calibrated_tables", "rival", "drawings")}
 
 
 def row(way: str, budget: float = 0.5, **changed: object) -> dict[str, object]:

@@ -1,24 +1,11 @@
 """The page of networks outside the survey."""
 
-import importlib
-import sys
-from pathlib import Path
-
-import pytest
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from tests.benchmarks.conftest import Script
 
 
-def test_one_network_is_measured_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    before = set(sys.modules)
-    foreign = importlib.import_module("foreign")
-    try:
-        row = foreign.measure("tests.foreign.convolutions:coupling")
-    finally:
-        for name in set(sys.modules) - before:
-            if str(getattr(sys.modules[name], "__file__", "")).startswith(str(BENCHMARKS)):
-                del sys.modules[name]
+def test_one_network_is_measured_and_told(script: Script) -> None:
+    foreign = script("foreign")
+    row = foreign.measure("tests.foreign.convolutions:coupling")
     assert row["proven"]
     assert row["reload"] == 0
     assert row["macs"][0] > 3 * row["macs"][1]

@@ -1,25 +1,18 @@
 """The page on structured methods, from rows as the benchmark writes them; cells of equal cost."""
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+from tests.benchmarks.conftest import Script
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    import structured
-
-    yield structured
-    for name in ("structured", "structured_tables", "structured_text"):
-        sys.modules.pop(name, None)
+def bench(script: Script) -> ModuleType:
+    return script("structured")
 
 
 def row(method: str, ratio: float, psnr: float, seed: int = 0, **removal: float) -> dict[str, Any]:

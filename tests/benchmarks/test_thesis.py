@@ -1,8 +1,6 @@
 """The thesis' schedule and ours: equal steps for all, equal MACs, the page from rows as the benchmark writes them."""
 
 import json
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -13,9 +11,9 @@ import torch
 
 from espalier.data import pack
 from espalier.networks.load import load
+from tests.benchmarks.conftest import Script
 from tests.recipes.conftest import write_photos
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
 TINY = {
     "DRLN": "drln(scale=2, channels=16, cascades=[1])",
     "SwinIR": "spandrel.SwinIR(embed_dim=12, depths=[2], num_heads=[2], window_size=4, mlp_ratio=2, upscale=2, "
@@ -24,13 +22,8 @@ TINY = {
 
 
 @pytest.fixture
-def thesis(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    import thesis
-
-    yield thesis
-    for name in ("thesis", "thesis_tables", "thesis_ways", "structured", "structured_tables"):
-        sys.modules.pop(name, None)
+def thesis(script: Script) -> ModuleType:
+    return script("thesis")
 
 
 @pytest.fixture

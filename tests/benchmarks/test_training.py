@@ -1,25 +1,17 @@
 """The benchmarks of training run, small, and their tables tell what they measured."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+from tests.benchmarks.conftest import Script
 
 
 @pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[ModuleType, ModuleType]]:
+def scripts(script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[ModuleType, ModuleType]:
     monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path))
-    monkeypatch.syspath_prepend(str(FOLDER))
-    import training  # pyright: ignore[reportMissingImports]
-    import training_gpu  # pyright: ignore[reportMissingImports]
-
-    yield training, training_gpu
-    for name in ("training", "training_gpu"):
-        sys.modules.pop(name, None)
+    return script("training"), script("training_gpu")
 
 
 def test_the_rates_of_both_loops(scripts: tuple[ModuleType, ModuleType]) -> None:

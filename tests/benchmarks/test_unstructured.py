@@ -1,41 +1,26 @@
 """The page on sparse networks, from rows as the benchmark writes them."""
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from espalier.methods.job import options
-
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def aims(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return loaded("unstructured_aim", monkeypatch)
+from tests.benchmarks.conftest import Script
 
 
 @pytest.fixture
-def pages(aims: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    assert aims
-    return loaded("unstructured_page", monkeypatch)
+def aims(script: Script) -> ModuleType:
+    return script("unstructured_aim")
 
 
 @pytest.fixture
-def ways(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return loaded("unstructured_ways", monkeypatch)
+def pages(script: Script) -> ModuleType:
+    return script("unstructured_page")
 
 
-def loaded(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, name, module)  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def ways(script: Script) -> ModuleType:
+    return script("unstructured_ways")
 
 
 def row(way: str, share: float, psnr: float, seed: int = 0) -> dict:
