@@ -191,7 +191,7 @@ def outside(rows: Mapping[str, Any]) -> str:
         for reason, share in sorted(row.get("espalier", {}).get("outside", {}).items(), key=lambda r: -r[1])
         if share > 0.0005
     ]
-    lines = [["network", "parameters", "why"], ["---", "--:", "---"], *found]
+    lines = [["network", "parameters", "why"], ["---", "---:", "---"], *found]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
