@@ -56,7 +56,7 @@ def of_network(network: Network) -> Enlarger:
 
     def run(x: Tensor) -> Tensor:
         with at_rest(network):
-            return network(x.to(like))
+            return network(x.to(like, memory_format=torch.channels_last))  # faster on most processors
 
     return Enlarger(network.scale, run, lambda size: fitting_tile(network, size, MEMORY))
 
