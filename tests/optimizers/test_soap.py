@@ -140,3 +140,16 @@ def test_it_is_made_by_name_and_moves_in_few_steps_too(steps: int, gather: int) 
     made = build("soap", [nn.Parameter(torch.ones(2, 2))], steps, lr=0.1)
     assert isinstance(made, Soap)
     assert made.param_groups[0]["gather"] == gather
+
+
+def test_complex_weights_move_as_their_real_and_imaginary_parts() -> None:
+    whole, parts = (nn.Parameter(t) for t in (torch.ones(3, 4, dtype=torch.complex64), torch.ones(3, 4, 2)))
+    parts.data[..., 1] = 0
+    ours = [Soap([parameter], lr=0.1, gather=1) for parameter in (whole, parts)]
+    for k in range(4):
+        grad = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(k))
+        whole.grad, parts.grad = torch.view_as_complex(grad.clone()), grad
+        for optimizer in ours:
+            optimizer.step()
+    torch.testing.assert_close(torch.view_as_real(whole.detach()), parts.detach())
+    assert not torch.equal(parts.detach()[..., 0], torch.ones(3, 4))

@@ -54,9 +54,14 @@ def fill_(layer: Layer, weight: Tensor, bias: Tensor | None) -> None:
         layer.bias.data.copy_(bias)
 
 
+def positions(layer: Layer, output: Tensor) -> int:
+    """Output positions in all, over batch and space together."""
+    return output.numel() // output.shape[output.ndim - 1 if isinstance(layer, nn.Linear) else 1]
+
+
 def places(layer: Layer, output: Tensor, count: int, seed: int) -> Tensor:
     """At most `count` output positions, ascending, drawn evenly: indices over batch and space together."""
-    total = output.numel() // output.shape[_channel_axis(layer, output)]
+    total = positions(layer, output)
     if total <= count:
         return torch.arange(total, device=output.device)
     step = total / count
@@ -95,10 +100,6 @@ def _taps_of(layer: Layer, x: Tensor, output: Tensor, where: Tensor) -> Iterator
     if isinstance(layer, nn.ConvTranspose2d):
         return _transposed_taps(layer, x, output, where)
     return _taps(layer, x, output, where)
-
-
-def _channel_axis(layer: Layer, output: Tensor) -> int:
-    return output.ndim - 1 if isinstance(layer, nn.Linear) else 1
 
 
 def _unravel(where: Tensor, output: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from espalier.calibration.layers import Layer, input_rows, output_rows, places
+from espalier.calibration.layers import Layer, input_rows, output_rows, places, positions
 from espalier.calibration.solve import gram
 from espalier.calibration.watching import Watcher, partner, tensors
 from espalier.errors import NetworkError
@@ -57,7 +57,7 @@ class Recorder(Watcher):
                 "ones, so nothing can be refitted to them; check the weights and the range of the input"
             )
         moments = _moments(input_rows(layer, x, output, where)) if name in self.readers else None
-        self.records[name] = Record(where, values, output.numel() // values.shape[1], moments)
+        self.records[name] = Record(where, values, positions(layer, output), moments)
         self.fresh[id(output)] = (output, name, layer)
 
     def used(self, name: str, args: Sequence[Any]) -> None:

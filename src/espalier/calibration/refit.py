@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from espalier.calibration.layers import Layer, fill_, input_rows, matrix, output_rows
+from espalier.calibration.layers import Layer, fill_, input_rows, matrix, output_rows, positions
 from espalier.calibration.recording import Record
 from espalier.calibration.solve import Rows, fit
 from espalier.calibration.watching import Watcher, partner, tensors
@@ -50,7 +50,9 @@ class _Refitter(Watcher):
         self.ready = False
 
     def returned(self, name: str, layer: Layer, x: Tensor, output: Tensor) -> None:
-        if name in self.records and self.records[name].calls == 1:
+        record = self.records.get(name)
+        # channels that lie along the batch of a layer are other positions once some are cut
+        if record is not None and record.calls == 1 and record.positions == positions(layer, output):
             self.pending[id(output)] = _Pending(name, layer, x, output)
 
     def used(self, name: str, args: Sequence[Any]) -> None:

@@ -5,13 +5,14 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_iter
 
 from espalier.calibration.layers import Layer, is_layer
+from espalier.dispatch import Mode
 
 
-class Watcher(TorchDispatchMode):
+class Watcher(Mode):
     """Calls `returned` for what each layer gives and `used` when an operator takes it; subclasses act on them."""
 
     def __init__(self, network: nn.Module) -> None:

@@ -7,11 +7,11 @@ from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
 from espalier.channels.call import operator_name
 from espalier.channels.unchanged import Snapshot
+from espalier.dispatch import Mode
 from espalier.surgery import named_tensors
 
 
@@ -194,7 +194,7 @@ def _double(x: Any) -> Any:
     return x.to(_SHORT[x.dtype]) if isinstance(x, Tensor) and x.dtype in _SHORT else x
 
 
-class Doubles(TorchDispatchMode):
+class Doubles(Mode):
     """Keeps a run in float64."""
 
     def __init__(self) -> None:
@@ -203,10 +203,6 @@ class Doubles(TorchDispatchMode):
         """How often each operator has run."""
         self.short = False
         """Whether the network's own code asked for less than float64."""
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # torch would wrap every operator's dispatch, for compiled code that is not run here
 
     def __torch_dispatch__(
         self,

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from espalier.channels.atoms import Atoms
@@ -26,10 +25,11 @@ from espalier.channels.rules import find_rule
 from espalier.channels.rules.making import RULES as MAKERS
 from espalier.channels.rules.movement import ALONE
 from espalier.channels.unchanged import unchanged
+from espalier.dispatch import Mode
 from espalier.surgery import named_tensors
 
 
-class Tracer(TorchDispatchMode):
+class Tracer(Mode):
     """Labels every tensor of a run; the rules in `espalier.channels.rules` say how."""
 
     recording = True
@@ -64,10 +64,6 @@ class Tracer(TorchDispatchMode):
 
     def label(self, tensor: Tensor) -> Label:
         return self.labels.get(tensor) or ()
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # torch would wrap every operator's dispatch, for compiled code that is not run here
 
     def _own(self, name: str, tensor: Tensor) -> None:
         if not (tensor.is_floating_point() or tensor.is_complex()):

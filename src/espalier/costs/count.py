@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from espalier.costs.running import at_rest, default_lr_size, example, without_weights
+from espalier.dispatch import Mode
 from espalier.networks.network import Network
 
 _CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten._convolution)
@@ -92,7 +92,7 @@ class _Record:
     output: tuple[int, ...] = ()
 
 
-class Counter(TorchDispatchMode):
+class Counter(Mode):
     """Records every operator that multiplies, by the module at the end of `path`."""
 
     def __init__(self) -> None:

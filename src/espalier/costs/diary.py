@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from espalier.costs.running import at_rest
+from espalier.dispatch import Mode
 from espalier.networks.network import Network
 
 
@@ -22,7 +22,7 @@ def written(network: Network, image: Tensor) -> "Diary":
     return diary
 
 
-class Diary(TorchDispatchMode):
+class Diary(Mode):
     """Writes down the storages that operators make, and when they go."""
 
     def __init__(self, known: list[Tensor]) -> None:

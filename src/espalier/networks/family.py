@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from espalier.dispatch import Mode
 from espalier.errors import NetworkError
 from espalier.networks import own, spandrel
 from espalier.networks.file import build_base
@@ -158,7 +158,7 @@ def _sizes(body: nn.Module) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in body.state_dict().items()}
 
 
-class _Blank(TorchDispatchMode):
+class _Blank(Mode):
     """Zeros for random weights: only their sizes are wanted."""
 
     def __torch_dispatch__(

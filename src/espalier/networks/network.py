@@ -1,5 +1,6 @@
 """One convention for every SR network: RGB in 0..1 in, RGB in 0..1 out, `scale` times as high and wide."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils._pytree import tree_iter, tree_map_only
 
 from espalier.images.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from espalier.images.resize import enlarge, imresize
@@ -83,6 +85,13 @@ class Network(nn.Module):
         self.masks: dict[str, Tensor] = {}
         """Tensor of `body` -> True where a weight stays; the others are zero and are to remain so."""
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Network":
+        """As of any module; what the body keeps of its last run is cut off from the gradients of that run."""
+        _forget_gradients_(self.body)
+        twin = memo[id(self)] = self.__class__.__new__(self.__class__)
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
+
     def forward(self, x: Tensor) -> Tensor:
         """RGB (N, 3, H, W) in 0..1 to (N, 3, scale * H, scale * W), not clamped; `x` is not written to."""
         return self.decode(self.body(self.encode(x)), x)
@@ -140,10 +149,28 @@ def body_of(network: nn.Module) -> nn.Module:
     return network.body if isinstance(network, Network) else network
 
 
+def copy_of(body: nn.Module) -> nn.Module:
+    """A deep copy, which torch refuses of tensors on their way to a gradient: normed weights, states of a run."""
+    _forget_gradients_(body)
+    return copy.deepcopy(body)
+
+
+def _forget_gradients_(body: nn.Module) -> None:
+    """Detach the tensors of a run that modules hold as attributes."""
+    own = vars(nn.Module())
+    for module in body.modules():
+        for name, kept in vars(module).items():
+            if name not in own and any(isinstance(t, Tensor) and not t.is_leaf for t in tree_iter(kept)):
+                vars(module)[name] = tree_map_only(Tensor, Tensor.detach, kept)
+
+
 def channels_last_(network: nn.Module) -> None:
     """Lay the weights out as processors compute them fastest, unless the network's code forbids it."""
-    if not (isinstance(network, Network) and network.adapter.contiguous):
-        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    if isinstance(network, Network) and network.adapter.contiguous:
+        return
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.ndim == 4:  # not all at once by Module.to, which fails where there are tensors of five axes
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
 
 
 def _enlarged_in_bytes(x: Tensor, scale: int) -> Tensor:

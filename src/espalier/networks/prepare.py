@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.nn.utils.weight_norm import WeightNorm
 
 from espalier.errors import NetworkError
-from espalier.networks.network import Adapter, Network, first
+from espalier.networks.network import Adapter, Network, copy_of, first
 
 EXAMPLE = 32
 """Height and width of the input on which convolutions and BatchNorms are paired."""
@@ -35,15 +35,6 @@ def prepare(network: Network, *, batchnorm: bool = False) -> Network:
     return Network(
         body, name=network.name, scale=network.scale, base=base, adapter=network.adapter, plans=network.plans
     )
-
-
-def copy_of(body: nn.Module) -> nn.Module:
-    """A deep copy; weights that weight norm computed on the way are detached, or torch cannot copy them."""
-    for module in body.modules():
-        for hook in module._forward_pre_hooks.values():
-            if isinstance(hook, WeightNorm):
-                vars(module)[hook.name] = getattr(module, hook.name).detach()
-    return copy.deepcopy(body)
 
 
 def fold_(body: nn.Module, adapter: Adapter, *, batchnorm: bool) -> bool:

@@ -58,12 +58,10 @@ class Soap(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._move(parameter, group)
+                    self._move(_real(parameter), _matrix(_real(parameter.grad)), self.state[parameter], group)
         return loss
 
-    def _move(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        grad = _matrix(parameter.grad)
-        state: dict[str, Any] = self.state[parameter]  # pyright: ignore[reportAssignmentType]
+    def _move(self, parameter: Tensor, grad: Tensor, state: Any, group: dict[str, Any]) -> None:
         if not _fits(state, grad):  # new, or channels of it were cut
             state.clear()
             state.update(_empty(grad))
@@ -85,8 +83,12 @@ class Soap(torch.optim.Optimizer):
         parameter.sub_(group["lr"] * size * change.reshape(parameter.shape))
 
 
-def _matrix(tensor: Tensor | None) -> Tensor:
-    assert tensor is not None
+def _real(tensor: Tensor) -> Tensor:
+    """The same memory; of complex numbers real and imaginary parts along one more axis."""
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+
+
+def _matrix(tensor: Tensor) -> Tensor:
     return tensor.flatten(1) if tensor.ndim > 1 else tensor.reshape(-1, 1)
 
 

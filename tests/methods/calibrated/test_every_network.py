@@ -14,10 +14,13 @@ from espalier.methods.calibrated import material, polishing
 from espalier.networks.load import load
 from espalier.recipes.inspect import trace
 from tests import zoo
+from tests.foreign import NETWORKS
 from tests.methods.jobs import SMALL, assert_it_fits, job
 
 FAST = ("RealPLKSR", "GRL", "RLFN", "HAT")
 """Writes into its input, computes tables in float32, our default's first users, attention."""
+HARD = (":feedback", ":modes", ":modulated", ":correlations")
+"""Keeps tensors of a run, complex weights, weights of five axes, channels along the batch of a layer."""
 ONE_AT_A_TIME = "SeemoRe"
 """Outside of training it chooses experts by the first image of a batch."""
 
@@ -62,18 +65,29 @@ class Viewing(nn.Module):
         return nn.functional.pixel_shuffle(self.tail(x * gates.view(x.shape)), 2)
 
 
-def test_a_network_whose_views_need_another_layout() -> None:
+def unlisted() -> list[Any]:
+    references = [network.reference for network in NETWORKS if not network.reference.endswith(":scan")]
+    return [
+        f"{__name__}:Viewing",
+        *(r if r.endswith(HARD) else pytest.param(r, marks=pytest.mark.slow) for r in references),
+    ]
+
+
+@pytest.mark.parametrize("reference", unlisted())
+def test_a_network_that_nobody_prepared_is_cut_polished_and_trained(reference: str) -> None:
     torch.manual_seed(0)
-    network = load(f"{__name__}:Viewing").eval()
+    network = load(reference).eval()
     channels = trace(network)
     asked = job(
         "calibrated", zoo.find("edsr"), "macs=0.7", options={"polish": 2},
         network=lambda: network, channels=channels, cost=channels.cost,
     )  # fmt: skip
     pruned = calibrated.prune(asked)
-    assert count(pruned).macs < 0.75 * count(network).macs
-    training.fit(pruned, asked.images, training.TrainSettings(steps=2, batch=2, patch=8), progress=False)
-    assert pruned(asked.images.lr(0)[None].float()).isfinite().all()
+    assert count(pruned, (32, 32)).params < count(network, (32, 32)).params
+    settings = training.TrainSettings(steps=2, batch=2, patch=16, optimizer="soap")
+    training.fit(pruned, asked.images, settings, progress=False)
+    with torch.no_grad():
+        assert pruned(asked.images.lr(0)[None].float() / 255).isfinite().all()
 
 
 def test_a_network_that_takes_no_batches_is_refused() -> None:
