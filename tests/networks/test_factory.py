@@ -10,6 +10,7 @@ from espalier.networks.load import load
 from espalier.networks.network import Network
 
 CODE = """
+import warnings
 import torch
 from torch import nn
 
@@ -48,6 +49,14 @@ def wrong():
 def broken():
     raise ValueError("no such weights")
 
+def served():
+    net = make().half().requires_grad_(False)
+    return nn.DataParallel(net)
+
+def scripted():
+    with warnings.catch_warnings(action="ignore"):
+        return torch.jit.script(make())
+
 def picky():
     class Picky(nn.Module):
         def forward(self, x):
@@ -76,6 +85,12 @@ def test_scale_is_measured(mine: str) -> None:
     assert run(network) == (1, 3, 33, 42)
 
 
+def test_what_was_made_for_running_can_learn_again(mine: str) -> None:
+    network = load(f"{mine}:served")
+    assert type(network.body).__name__ == "Mine"
+    assert all(p.requires_grad and p.dtype == torch.float32 for p in network.parameters())
+
+
 def test_sizes_that_it_takes_are_measured(mine: str) -> None:
     network = load(f"{mine}:Halving")
     assert network.adapter.multiple_of == 8
@@ -95,6 +110,7 @@ def test_attributes_say_what_differs(mine: str) -> None:
     [
         ("mak", "did you mean 'make'"),
         ("wrong", "returned int"),
+        ("scripted", "returned a scripted network"),
         ("broken", "ValueError: no such weights"),
         ("odd", "whole multiple"),
         ("picky", "never content"),

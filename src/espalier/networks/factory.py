@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
 
 from espalier.errors import NetworkError
@@ -40,7 +41,7 @@ def build(path: str) -> nn.Module:
     """Import and call `path`, in evaluation mode.
 
     Raises:
-        NetworkError: it cannot be imported, is of Python's own library, fails, or returns no module.
+        NetworkError: it cannot be imported, is of Python's own library, fails, or returns no module or a scripted one.
     """
     module, _, name = path.partition(":")
     if module.split(".")[0] in sys.stdlib_module_names:
@@ -53,7 +54,24 @@ def build(path: str) -> nn.Module:
         raise NetworkError(f"{path}() failed with {type(error).__name__}: {error}") from error
     if not isinstance(body, nn.Module):
         raise NetworkError(f"{path}() returned {type(body).__name__}; expected a torch.nn.Module")
-    return body.eval()
+    return _plain(body, path).eval()
+
+
+def _plain(body: nn.Module, path: str) -> nn.Module:
+    """Out of its wrapper, in float32, and able to learn where all of it was frozen for running."""
+    if isinstance(body, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        body = body.module
+    if isinstance(body, torch.jit.ScriptModule):
+        raise NetworkError(
+            f"{path}() returned a scripted network, whose code cannot be followed; return the module it was made of"
+        )
+    numbers = [p for p in body.parameters() if p.is_floating_point() or p.is_complex()]
+    if any(p.is_floating_point() and p.dtype != torch.float32 for p in numbers):
+        body.float()
+    if not any(p.requires_grad for p in numbers):
+        for parameter in numbers:
+            parameter.requires_grad_()
+    return body
 
 
 def _find(module: str, name: str) -> Any:
