@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import espalier
 from espalier import api
@@ -67,6 +68,31 @@ def test_pruning_and_recovery_leave_their_arguments_alone(photos: Path) -> None:
     assert not dense.plans
     assert len(small.plans) == len(recovered.plans) == 1
     assert not recovered.training
+
+
+def test_a_module_goes_all_the_way_but_for_files_that_name_it(photos: Path, tmp_path: Path) -> None:
+    class Local(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head, self.tail = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 12, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.pixel_shuffle(self.tail(self.head(x).relu()), 2)
+
+    dense = espalier.load(Local())
+    small = espalier.prune(dense, photos, budget="ratio=0.5", method="magnitude")
+    small = espalier.recover(small, photos, teacher=dense, steps=2, batch=2, patch=12)
+    assert small.body.head.out_channels == 4
+    assert espalier.export_to(small, tmp_path / "small.pt2").passed
+    with pytest.raises(NetworkError, match="needs a name of the network, got a Local"):
+        espalier.compress(Local(), photos, tmp_path / "run")  # type: ignore[arg-type]
+
+
+def test_zeros_stay_in_recovery(photos: Path) -> None:
+    sparse = espalier.prune(espalier.load(TINY), photos, budget="sparsity=0.5", method="obs")
+    recovered = espalier.recover(sparse, photos, steps=2, batch=2, patch=12)
+    for name, mask in sparse.masks.items():
+        assert not recovered.body.state_dict()[name][~mask].any()
 
 
 def test_the_same_seed_gives_the_same_network(photos: Path) -> None:

@@ -19,11 +19,12 @@ Every function leaves its arguments as they are and returns something new. What 
 is a subclass of `espalier.EspalierError`.
 """
 
-import copy
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from espalier.channels import Channels
 from espalier.costs import Cost
@@ -34,11 +35,11 @@ from espalier.evaluation import Evaluation, evaluate
 from espalier.export import Request as ExportRequest
 from espalier.export import Verification, target, targets
 from espalier.images.io import read_image, write_image
-from espalier.methods.job import Phase
-from espalier.methods.protocol import Idle
+from espalier.methods.job import Optimizer
 from espalier.networks.file import save
 from espalier.networks.load import load
 from espalier.networks.network import Network
+from espalier.optimizers import RATES
 from espalier.plan import PrunePlan
 from espalier.recipes import compress as compression
 from espalier.recipes import sweep as sweeping
@@ -131,29 +132,25 @@ def recover(
     steps: int = 500,
     batch: int = 16,
     patch: int = 48,
-    lr: float = 2e-4,
+    optimizer: Optimizer = "soap",
+    lr: float | None = None,
     seed: int = 0,
 ) -> Network:
     """A copy, fine-tuned on patches of the images; with `teacher`, also towards what that network gives.
+
+    It ends as the best that was measured on the way, its beginning included; masked weights stay zero.
+
+    Args:
+        lr: learning rate; by default 4e-3 (of each tensor's size), with adam 2e-4.
 
     Raises:
         ImageError: there are no usable images.
         Interrupted: Ctrl-C; nothing is kept (`compress` keeps its state in a run folder).
     """
-    copied = copy.deepcopy(network)
-    losses = {"l1": 1.0} if teacher is None else {"l1": 1.0, "teacher": 1.0}
+    images = packed(data, network.scale)
     with tempfile.TemporaryDirectory() as place:
-        fitting = _fitting(
-            packed(data, network.scale),
-            teacher or network,
-            Path(place),
-            batch=batch,
-            patch=patch,
-            lr=lr,
-            seed=seed,
-        )
-        fitting.recover(copied, Phase("recovery", steps, losses, schedule="cosine"), Idle(), fitting.run)
-    return copied
+        fitting = _fitting(images, teacher or network, Path(place), batch=batch, patch=patch, seed=seed)
+        return fitting.recovered(network, steps, teacher=teacher is not None, optimizer=optimizer, lr=lr)
 
 
 def packed(data: Images, scale: int) -> PackedImages:
@@ -167,11 +164,11 @@ def _fitting(
     *,
     batch: int = 16,
     patch: int = 48,
-    lr: float = 2e-4,
     seed: int = 0,
 ) -> Fitting:
     return Fitting(
-        images=images, test=images, dense=dense, run=place, batch=batch, patch=patch, lr=lr, seed=seed, resume=False
+        images=images, test=images, dense=dense, run=place, batch=batch, patch=patch, lr=RATES["adam"], seed=seed,
+        resume=False,
     )  # fmt: skip
 
 
@@ -237,7 +234,17 @@ def compress(
     Raises:
         EspalierError: anything that a person can mend: network, images, budget, or place to write.
     """
-    return read(compression.compress(str(reference), Path(data), Path(out), settings))
+    return read(compression.compress(_named(reference), Path(data), Path(out), settings))
+
+
+def _named(reference: str | Path) -> str:
+    """What a run folder can write down."""
+    if isinstance(reference, nn.Module):
+        raise NetworkError(
+            f"a run folder is read again, so it needs a name of the network, got a {type(reference).__name__}; "
+            'give a file, a constructor or "package.module:function", or take prune and recover'
+        )
+    return str(reference)
 
 
 def sweep(
@@ -255,6 +262,6 @@ def sweep(
     Raises:
         EspalierError: as `compress`; a budget that one method cannot meet is left out.
     """
-    grid = Grid(str(reference), Path(data), Path(out), cells(methods, budgets), settings, max_loss)
+    grid = Grid(_named(reference), Path(data), Path(out), cells(methods, budgets), settings, max_loss)
     sweeping.sweep(grid)
     return [read(path) for path in grid.present]

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from espalier.costs import count
 from espalier.errors import NetworkError
+from espalier.networks import file
 from espalier.networks.load import load
-from espalier.networks.network import Network
+from espalier.networks.network import Base, Network
 
 CODE = """
 import warnings
@@ -73,6 +75,11 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
+def run_on_ones(network: Network) -> torch.Tensor:
+    with torch.no_grad():
+        return network(torch.ones(1, 3, 5, 6))
+
+
 def run(network: Network, height: int = 11, width: int = 14) -> tuple[int, ...]:
     with torch.no_grad():
         return tuple(network(torch.rand(1, 3, height, width)).shape)
@@ -89,6 +96,36 @@ def test_what_was_made_for_running_can_learn_again(mine: str) -> None:
     network = load(f"{mine}:served")
     assert type(network.body).__name__ == "Mine"
     assert all(p.requires_grad and p.dtype == torch.float32 for p in network.parameters())
+
+
+def test_a_module_is_copied_and_its_class_remembered(mine: str, tmp_path: Path) -> None:
+    module = type(load(f"{mine}:make").body)().requires_grad_(False).train()
+    network = load(module)
+    assert (network.scale, network.name, network.base) == (3, "Mine", Base("factory", f"{mine}:Mine"))
+    assert not any(p.requires_grad for p in module.parameters())
+    assert module.training
+    file.save(network, tmp_path / "mine.safetensors")
+    assert torch.equal(run_on_ones(load(tmp_path / "mine.safetensors")), run_on_ones(network))
+    with pytest.raises(NetworkError, match="Mine is a network for x3, but x2 was asked for"):
+        load(module, scale=2)
+
+
+def test_a_module_that_nothing_builds_again_does_all_but_be_saved(mine: str, tmp_path: Path) -> None:
+    network = load(type(load(f"{mine}:make").body)(scale=2))
+    assert (network.scale, network.base.kind) == (2, "object")
+    assert count(network, (8, 8)).macs > 0
+    with pytest.raises(
+        NetworkError, match=r"Mine was given as a module.* load it as \"package.module:function\""
+    ):
+        file.save(network, tmp_path / "mine.safetensors")
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_network_is_copied(mine: str) -> None:
+    network = load(f"{mine}:make")
+    again = load(network)
+    assert again is not network
+    assert again.base == network.base
 
 
 def test_sizes_that_it_takes_are_measured(mine: str) -> None:

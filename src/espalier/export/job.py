@@ -14,7 +14,7 @@ from espalier.export import target
 from espalier.export.target import Exported, Request
 from espalier.networks.file import save
 from espalier.networks.load import load
-from espalier.networks.network import Network
+from espalier.networks.network import OBJECT, Network
 
 _MARK = "espalier-export:"
 """Before the answer, since exporters print what they like."""
@@ -28,6 +28,8 @@ def export(network: Network, name: str, path: Path, request: Request) -> Exporte
         OutputError: the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if network.base.kind == OBJECT:  # no other process could build it
+        return target(name).write(network, path, request)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "network.safetensors"
         save(network, source)

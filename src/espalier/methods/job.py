@@ -29,6 +29,8 @@ from espalier.networks.network import Network
 from espalier.plan import PrunePlan
 from espalier.surgery import apply_, apply_to_state
 
+Optimizer = Literal["adam", "soap"]
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -42,7 +44,7 @@ class Phase:
     lr: float | None = None
     """None for the run's."""
     schedule: Literal["constant", "cosine"] = "constant"
-    optimizer: Literal["adam", "soap"] = "adam"
+    optimizer: Optimizer = "adam"
 
 
 class Train(Protocol):

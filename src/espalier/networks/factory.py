@@ -1,4 +1,4 @@
-"""A person's own network: "package.module:function" names code that returns it."""
+"""A person's own network: "package.module:function" names code that returns it, or the module itself is given."""
 
 import contextlib
 import importlib
@@ -12,7 +12,7 @@ from torch import nn
 
 from espalier.errors import NetworkError
 from espalier.networks.arguments import did_you_mean
-from espalier.networks.network import Adapter, Base, Network
+from espalier.networks.network import OBJECT, Adapter, Base, Network, copy_of, sizes
 from espalier.networks.probe import probe
 
 
@@ -23,18 +23,42 @@ def construct(path: str, *, scale: int | None = None) -> Network:
     `enlarged`, `multiple_of`, `minimum`, `square`), and `scale` where it is fed an enlargement. Otherwise it
     takes RGB in 0..1; its scale, and the sizes that it takes, are measured.
     """
-    body = build(path)
-    adapter, found = probe(body, _adapter(body), path)
+    return _network(build(path), Base("factory", path), scale)
+
+
+def adopt(module: nn.Module, *, scale: int | None = None) -> Network:
+    """A network of a copy of `module`, on the CPU, as `construct` makes one.
+
+    Where its class makes the same sizes when it is called without arguments, files of the network will name it;
+    otherwise the base is of kind "object", which can do everything but be saved as a native file.
+    """
+    path = f"{type(module).__module__}:{type(module).__qualname__}"
+    body = _plain(copy_of(module).cpu(), path).eval()
+    return _network(body, Base("factory" if _makes(path, body) else OBJECT, path), scale)
+
+
+def _makes(path: str, body: nn.Module) -> bool:
+    """Whether calling `path` makes a network of the sizes of `body`, in any process."""
+    if path.startswith("__main__:"):
+        return False
+    try:
+        with torch.random.fork_rng():
+            made = build(path)
+    except NetworkError:
+        return False
+    return sizes(made) == sizes(body)
+
+
+def _network(body: nn.Module, base: Base, scale: int | None) -> Network:
+    adapter, found = probe(body, _adapter(body), base.name)
     if adapter.enlarged:
         stated = scale or getattr(body, "scale", None)
         if not isinstance(stated, int):
             raise NetworkError(
-                f"{path} is fed an enlargement, so its scale cannot be measured; say scale=..."
+                f"{base.name} is fed an enlargement, so its scale cannot be measured; say scale=..."
             )
         found = stated
-    return Network(
-        body, name=path.partition(":")[2], scale=found, base=Base("factory", path), adapter=adapter
-    )
+    return Network(body, name=base.name.partition(":")[2], scale=found, base=base, adapter=adapter)
 
 
 def build(path: str) -> nn.Module:

@@ -19,7 +19,7 @@ from espalier.dispatch import Mode
 from espalier.errors import NetworkError
 from espalier.networks import own, spandrel
 from espalier.networks.file import build_base
-from espalier.networks.network import Network
+from espalier.networks.network import Network, sizes
 
 Slot = tuple[str, int]
 """Tensor name and axis."""
@@ -50,7 +50,7 @@ def widths(network: Network) -> list[Width]:
             f"{network.base.name} makes one network and takes no widths, so there are no narrower members of it; "
             "compress it without --keep-architecture"
         )
-    here = _sizes(network.body)
+    here = sizes(network.body)
     found = (_width(network, name, value, here) for name, value in arguments(network).items())
     return sorted((w for w in found if w is not None), key=lambda w: -len(w.growth))
 
@@ -140,7 +140,7 @@ def _width(network: Network, name: str, value: object, here: Mapping[str, torch.
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), _blank(not base.prepared):
             warnings.simplefilter("ignore")
-            there = _sizes(build_base(base, network.adapter))
+            there = sizes(build_base(base, network.adapter))
     except Exception:  # the class does not take twice the value, so it is no plain width
         return None
     if set(there) != set(here) or any(len(there[n]) != len(here[n]) for n in here):
@@ -152,10 +152,6 @@ def _width(network: Network, name: str, value: object, here: Mapping[str, torch.
         if there[tensor][dim] != size
     }
     return Width(name, value, growth) if growth and min(growth.values()) > 0 else None
-
-
-def _sizes(body: nn.Module) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in body.state_dict().items()}
 
 
 class _Blank(Mode):

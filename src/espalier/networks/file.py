@@ -16,7 +16,7 @@ from espalier.errors import NetworkError, PlanError
 from espalier.files import replacing
 from espalier.networks import factory, own, spandrel
 from espalier.networks.checkpoint import read_safetensors
-from espalier.networks.network import Adapter, Base, Network
+from espalier.networks.network import OBJECT, Adapter, Base, Network
 from espalier.networks.prepare import fold_
 from espalier.networks.sparse import compact, expand
 from espalier.plan import PrunePlan
@@ -44,8 +44,13 @@ def save(
 
     Raises:
         OutputError: the file cannot be written.
-        NetworkError: weights that a mask prunes are not zero.
+        NetworkError: weights that a mask prunes are not zero, or nothing could build the network again.
     """
+    if network.base.kind == OBJECT:
+        raise NetworkError(
+            f"{network.name} was given as a module, and nothing tells a file how to build it again; load it as "
+            '"package.module:function" to save it, or export it, or keep network.body.state_dict() with your own code'
+        )
     tensors, record = stored(network, values)
     header = {
         "format": 2 if record else 1,

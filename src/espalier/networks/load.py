@@ -1,5 +1,6 @@
 """One door for every network: a file, a constructor reference, or a person's own code."""
 
+import copy
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +15,12 @@ from espalier.networks.network import Base, Network
 from espalier.networks.reference import looks_like_call, parse
 
 
-def load(reference: str | Path, *, scale: int | None = None) -> Network:
+def load(reference: str | Path | nn.Module, *, scale: int | None = None) -> Network:
     """Load a network, in evaluation mode on the CPU.
 
     `reference` is a checkpoint file (its architecture and sizes are recognised from its tensors), a
-    constructor such as "edsr(scale=2, blocks=16)" or "spandrel.SwinIR(embed_dim=60)", or one's own
-    "package.module:function".
+    constructor such as "edsr(scale=2, blocks=16)" or "spandrel.SwinIR(embed_dim=60)", one's own
+    "package.module:function", or a module, which is copied.
     `scale` chooses among the scales of a network that has several, and is checked otherwise.
 
     Raises:
@@ -27,11 +28,18 @@ def load(reference: str | Path, *, scale: int | None = None) -> Network:
     """
     network = _load(reference, scale)
     if scale is not None and network.scale != scale:
-        raise NetworkError(f"{reference} is a network for x{network.scale}, but x{scale} was asked for")
+        given = network.name if isinstance(reference, nn.Module) else reference
+        raise NetworkError(f"{given} is a network for x{network.scale}, but x{scale} was asked for")
     return network
 
 
-def _load(reference: str | Path, scale: int | None) -> Network:
+def _load(reference: str | Path | nn.Module, scale: int | None) -> Network:
+    if isinstance(reference, nn.Module):
+        return (
+            copy.deepcopy(reference)
+            if isinstance(reference, Network)
+            else factory.adopt(reference, scale=scale)
+        )
     text = str(reference)
     if isinstance(reference, Path) or (not looks_like_call(text) and Path(text).is_file()):
         return from_file(Path(reference), scale)

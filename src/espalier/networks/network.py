@@ -14,13 +14,16 @@ from espalier.images.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from espalier.images.resize import enlarge, imresize
 from espalier.plan import PrunePlan
 
+OBJECT = "object"
+"""The kind of a base that nothing can build again: a module that was given itself."""
+
 
 @dataclass(frozen=True)
 class Base:
     """How the unpruned network is built again: no code, no pickle, only names and JSON-able arguments."""
 
     kind: str
-    """One of "own" (a file of `architectures/`), "spandrel" (a class in it), "factory" (module:function)."""
+    """One of "own" (a file of `architectures/`), "spandrel" (a class in it), "factory" (module:function), `OBJECT`."""
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
     prepared: bool = False
@@ -147,6 +150,11 @@ class Network(nn.Module):
 def body_of(network: nn.Module) -> nn.Module:
     """The module whose tensors plans, groups and masks name."""
     return network.body if isinstance(network, Network) else network
+
+
+def sizes(body: nn.Module) -> dict[str, torch.Size]:
+    """The shape of each tensor."""
+    return {name: tensor.shape for name, tensor in body.state_dict().items()}
 
 
 def copy_of(body: nn.Module) -> nn.Module:

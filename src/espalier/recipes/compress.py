@@ -1,9 +1,8 @@
 """`espalier compress`: load, prepare, trace, prune to a budget, recover, measure, report."""
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,9 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from espalier.evaluation import Evaluation
 from espalier.evaluation.upscale import Upscaler, bicubic, by_network
 from espalier.files import write_text
-from espalier.methods.job import Phase
-from espalier.methods.masking import Keeping
-from espalier.methods.protocol import Idle
+from espalier.methods.job import Optimizer
 from espalier.networks import file
 from espalier.networks.load import load
 from espalier.networks.network import Network
@@ -77,7 +74,7 @@ class CompressSettings(BaseModel):
     """Patches per step of recovery."""
     patch: int = Field(default=48, ge=8)
     """Height and width of the low-resolution patches; smaller where the images are."""
-    optimizer: Literal["adam", "soap"] = "soap"
+    optimizer: Optimizer = "soap"
     """Of recovery; soap gains more in as many steps where the cut left little to mend."""
     lr: float | None = Field(default=None, gt=0)
     """Learning rate of recovery: 4e-3 by default (of each tensor's size), with adam 2e-4."""
@@ -148,7 +145,9 @@ def compress(reference: str, data: Path, out: Path, settings: CompressSettings) 
     versions = _upscalers(dense, pruned)
     quality = measure.quality_of_images(versions, material.test)
     if settings.recover:
-        recovered = _recovered(pruned, settings, fitting)
+        recovered = fitting.recovered(
+            pruned, settings.recover, teacher=settings.teacher, optimizer=settings.optimizer, lr=settings.lr
+        )
         file.save(recovered, out / folder.NETWORK)
         if settings.keep_architecture:
             write_plain(recovered, out / folder.PLAIN)
@@ -210,17 +209,6 @@ def _fitting(dense: Network, material: Material, settings: CompressSettings, out
         seed=settings.seed,
         resume=settings.resume,
     )
-
-
-def _recovered(pruned: Network, settings: CompressSettings, fitting: Fitting) -> Network:
-    """A fine-tuned copy; what is masked stays zero."""
-    network = copy.deepcopy(pruned)
-    losses = {"l1": 1.0, "teacher": 1.0} if settings.teacher else {"l1": 1.0}
-    rate = settings.lr or RATES[settings.optimizer]
-    phase = Phase("recovery", settings.recover, losses, rate, "cosine", settings.optimizer)
-    method = Keeping(pruned.masks) if pruned.masks else Idle()
-    fitting.recover(network, phase, method, fitting.run)
-    return network
 
 
 def _finish(

@@ -11,8 +11,11 @@ from torch import nn
 from espalier import training
 from espalier.data import PackedImages
 from espalier.methods import protocol
-from espalier.methods.job import Phase
+from espalier.methods.job import Optimizer, Phase
+from espalier.methods.masking import Keeping
+from espalier.methods.protocol import Idle
 from espalier.networks.network import Network
+from espalier.optimizers import RATES
 from espalier.recipes.console import say
 from espalier.recipes.sets import watched_on
 from espalier.report import folder
@@ -37,17 +40,32 @@ class Fitting:
         say(f"{phase.name}: {phase.steps} steps")
         self.fit(network, phase, method, self.run / folder.PHASES / phase.name)
 
-    def recover(self, network: Network, phase: Phase, method: protocol.Method, place: Path) -> None:
-        """As `fit`, but the network ends as the best that was measured on the way, its beginning included."""
+    def recovered(
+        self,
+        network: Network,
+        steps: int,
+        *,
+        teacher: bool,
+        optimizer: Optimizer = "soap",
+        lr: float | None = None,
+    ) -> Network:
+        """A copy, fine-tuned: the best that was measured on the way, its beginning included.
+
+        What is masked stays zero.
+        """
+        network = copy.deepcopy(network)
+        losses = {"l1": 1.0, "teacher": 1.0} if teacher else {"l1": 1.0}
+        phase = Phase("recovery", steps, losses, lr or RATES[optimizer], "cosine", optimizer)
         first, begun = copy.deepcopy(network.state_dict()), self.score(network)
-        history = self.fit(network, phase, method, place)
+        history = self.fit(network, phase, Keeping(network.masks) if network.masks else Idle(), self.run)
         best = history.best
         if best is not None and best.scores["psnr"] > max(begun, history.last_psnr):
             say(f"the last steps of {phase.name} did harm: kept as it was after {best.step} of {phase.steps}")
-            network.load_state_dict(training.best_weights(place))
+            network.load_state_dict(training.best_weights(self.run))
         elif begun > history.last_psnr:
             say(f"{phase.name} did harm at every step: kept as it was before; a lower --lr may do better")
             network.load_state_dict(first)
+        return network
 
     def fit(self, network: Network, phase: Phase, method: protocol.Method, place: Path) -> training.History:
         """Train in place, with checkpoints and log in `place`."""
