@@ -129,8 +129,10 @@ def run(code: str) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in which a small network and pictures have the names that the examples use."""
+    """A folder in which a small network, own code and pictures have the names that the examples use."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "mynet.py").write_text(next(iter(blocks(ROOT / "docs" / "own-network.md", "python"))))
     write_photos(tmp_path / "photos", 4)
     write_photos(tmp_path / "Set5", 1)
     save_plain(load("rnet(scale=4, blocks=1, channels=8)"), tmp_path / "rnet_x4.pth")
