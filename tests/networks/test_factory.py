@@ -106,6 +106,7 @@ def test_a_module_is_copied_and_its_class_remembered(mine: str, tmp_path: Path) 
     assert module.training
     file.save(network, tmp_path / "mine.safetensors")
     assert torch.equal(run_on_ones(load(tmp_path / "mine.safetensors")), run_on_ones(network))
+    assert load(torch.nn.DataParallel(module)).base == network.base
     with pytest.raises(NetworkError, match="Mine is a network for x3, but x2 was asked for"):
         load(module, scale=2)
 
@@ -147,7 +148,7 @@ def test_attributes_say_what_differs(mine: str) -> None:
     [
         ("mak", "did you mean 'make'"),
         ("wrong", "returned int"),
-        ("scripted", "returned a scripted network"),
+        ("scripted", "is a scripted network"),
         ("broken", "ValueError: no such weights"),
         ("odd", "whole multiple"),
         ("picky", "never content"),

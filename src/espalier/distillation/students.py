@@ -39,7 +39,7 @@ def changed(teacher: Network, text: str) -> Network:
     Raises:
         NetworkError: the teacher has no such argument, or was pruned and so is no plain member.
     """
-    if teacher.plans or teacher.base.kind == "factory":
+    if teacher.plans or not teacher.base.takes_arguments:
         raise NetworkError(
             f"{teacher.name} is no plain member of an architecture, so {text!r} cannot change it; "
             "name a whole network as the student, or pruned:params=0.6"

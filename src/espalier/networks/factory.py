@@ -32,8 +32,8 @@ def adopt(module: nn.Module, *, scale: int | None = None) -> Network:
     Where its class makes the same sizes when it is called without arguments, files of the network will name it;
     otherwise the base is of kind "object", which can do everything but be saved as a native file.
     """
-    path = f"{type(module).__module__}:{type(module).__qualname__}"
-    body = _plain(copy_of(module).cpu(), path).eval()
+    body = _plain(copy_of(module).cpu(), type(module).__name__).eval()
+    path = f"{type(body).__module__}:{type(body).__qualname__}"
     return _network(body, Base("factory" if _makes(path, body) else OBJECT, path), scale)
 
 
@@ -42,7 +42,7 @@ def _makes(path: str, body: nn.Module) -> bool:
     if path.startswith("__main__:"):
         return False
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             made = build(path)
     except NetworkError:
         return False
@@ -87,7 +87,7 @@ def _plain(body: nn.Module, path: str) -> nn.Module:
         body = body.module
     if isinstance(body, torch.jit.ScriptModule):
         raise NetworkError(
-            f"{path}() returned a scripted network, whose code cannot be followed; return the module it was made of"
+            f"{path} is a scripted network, whose code cannot be followed; give the module it was made of"
         )
     numbers = [p for p in body.parameters() if p.is_floating_point() or p.is_complex()]
     if any(p.is_floating_point() and p.dtype != torch.float32 for p in numbers):

@@ -45,7 +45,7 @@ def widths(network: Network) -> list[Width]:
         raise NetworkError(
             f"{network.name} was pruned already, so it is no plain member of its architecture; start from the original"
         )
-    if network.base.kind == "factory":
+    if not network.base.takes_arguments:
         raise NetworkError(
             f"{network.base.name} makes one network and takes no widths, so there are no narrower members of it; "
             "compress it without --keep-architecture"

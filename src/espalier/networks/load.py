@@ -34,12 +34,10 @@ def load(reference: str | Path | nn.Module, *, scale: int | None = None) -> Netw
 
 
 def _load(reference: str | Path | nn.Module, scale: int | None) -> Network:
+    if isinstance(reference, Network):
+        return copy.deepcopy(reference)
     if isinstance(reference, nn.Module):
-        return (
-            copy.deepcopy(reference)
-            if isinstance(reference, Network)
-            else factory.adopt(reference, scale=scale)
-        )
+        return factory.adopt(reference, scale=scale)
     text = str(reference)
     if isinstance(reference, Path) or (not looks_like_call(text) and Path(text).is_file()):
         return from_file(Path(reference), scale)

@@ -31,6 +31,11 @@ class Base:
     batchnorm_folded: bool = False
     """Whether BatchNorm was folded into the convolution before it."""
 
+    @property
+    def takes_arguments(self) -> bool:
+        """Whether it is a member of an architecture, of which there are others."""
+        return self.kind in ("own", "spandrel")
+
 
 @dataclass(frozen=True)
 class Adapter:
