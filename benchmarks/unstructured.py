@@ -26,6 +26,7 @@ from espalier.files import write_text
 from espalier.images.io import read_image, write_image
 from espalier.networks.network import Network
 from espalier.recipes.measure import quality_of_images
+from espalier.recipes.run import environment
 from espalier.sparsity import apply_, choose, size, sparsity, weights
 
 RESULTS = Path(__file__).parent / "results" / "unstructured.json"
@@ -88,16 +89,14 @@ def rows(part: str = "rows") -> list[dict[str, Any]]:
 
 
 def store(found: Mapping[str, Any]) -> None:
-    from espalier.recipes.run import environment
-
-    whole = content() | {"environment": environment()} | dict(found)
+    whole = {"environment": environment()} | content() | dict(found)
     write_text(RESULTS, json.dumps(whole, indent=1) + "\n")
 
 
 def write(found: dict[str, Any], part: str) -> None:
     psnr = {name: round(mean["psnr"], 3) for name, mean in found["quality"].items()}
     print(found["way"], found["sparsity"], found["seed"], psnr, found["seconds"], flush=True)
-    store({part: [*rows(part), found]})
+    store({part: [*rows(part), found | {"device": environment()["device"]}]})
 
 
 def key(found: Mapping[str, Any]) -> tuple:

@@ -41,6 +41,8 @@ def test_means_spreads_and_the_best_of_each_sparsity(pages: ModuleType) -> None:
     assert "| 0.5 | gradual | 34.000 (0.9000) |" in text
     assert "| 0.5 | ours | **34.600 ± 0.141 (0.9000)** |" in text
     assert "10 steps at a learning rate of 0.001, 1 to 2 seeds." in text
+    moved = pages.page({"rows": [row | {"device": "another"} for row in rows], "environment": {"torch": "2"}})
+    assert "1 to 2 seeds, on another." in moved
     assert "| small | 0.5 | 1,020 | 2.00% |" in text
     assert "Not measured." in text
 
