@@ -73,9 +73,9 @@ def test_finish_is_applied_to_every_part():
 def test_the_tile_that_fits():
     net = network(Convolutions(3, width=100))
     assert bytes_per_pixel(net) >= 4 * 100 * 2
-    assert fitting_tile(net, (1, 1)) is None
-    assert fitting_tile(net, (100, 100), limit=10**8) is None
-    tile = fitting_tile(net, (3000, 4000), limit=10**9)
+    assert fitting_tile(net)((1, 1)) is None
+    assert fitting_tile(net, limit=10**8)((100, 100)) is None
+    tile = fitting_tile(net, limit=10**9)((3000, 4000))
     assert tile is not None
     assert 0.8e9 <= (tile + 64) ** 2 * bytes_per_pixel(net) <= 1e9
-    assert fitting_tile(net, (100, 100), limit=10**5) == 64
+    assert fitting_tile(net, limit=10**5)((100, 100)) == 64

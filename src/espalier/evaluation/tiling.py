@@ -1,5 +1,6 @@
 """Large images in overlapping parts, so that memory does not grow with the image."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from torch import Tensor
 from espalier.costs.memory import peak
 from espalier.networks.network import Network
 
+Shape = tuple[int, int]
 OVERLAP = 32
 ALIGN = 16
 """Parts begin at multiples of this, so that attention windows lie as in the whole image."""
@@ -72,18 +74,21 @@ def bytes_per_pixel(network: Network) -> float:
     return peak(network, (64, 64)).activations / 64**2
 
 
-def fitting_tile(network: Network, size: tuple[int, int], limit: int = MEMORY) -> int | None:
-    """The tile with which a run on `size` (height, width) stays within `limit` bytes; None if none is needed.
+def fitting_tile(network: Network, limit: int = MEMORY) -> Callable[[Shape], int | None]:
+    """For a size (height, width) the tile with which a run stays within `limit` bytes; None if none is needed.
 
-    Tiles are not made smaller than 64 pixels.
+    Tiles are not made smaller than 64 pixels. The network's memory is measured once, when a size asks for it.
     """
-    if size[0] * size[1] * _MOST <= limit:
-        return None
-    per_pixel = bytes_per_pixel(network)
-    if size[0] * size[1] * per_pixel <= limit:
-        return None
-    edge = math.isqrt(int(limit / per_pixel)) - 2 * OVERLAP
-    return max(64, edge // ALIGN * ALIGN)
+    measured = functools.cache(lambda: bytes_per_pixel(network))
+
+    def tile(size: Shape) -> int | None:
+        pixels = size[0] * size[1]
+        if pixels * _MOST <= limit or pixels * measured() <= limit:
+            return None
+        edge = math.isqrt(int(limit / measured())) - 2 * OVERLAP
+        return max(64, edge // ALIGN * ALIGN)
+
+    return tile
 
 
 def _aligned(length: int) -> int:

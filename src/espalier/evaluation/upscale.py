@@ -43,11 +43,13 @@ def by_network(
         same_size = by_network(_of_enlarged(network), ensemble=ensemble, tile=tile, overlap=overlap)
         return lambda pixels, y: same_size(imresize(pixels, network.scale), y)
 
+    fitting = fitting_tile(network)
+
     def upscale(pixels: NDArray, y: bool) -> Tensor:
         luma = y and network.adapter.luma
         run = network.luma if luma else network.forward
         finish = _finite if luma else _bytes
-        edge = tile or fitting_tile(network, pixels.shape[:2]) or max(pixels.shape[:2])
+        edge = tile or fitting(pixels.shape[:2]) or max(pixels.shape[:2])
         with at_rest(network):
             out = tiled(
                 _ensembled(run) if ensemble else run,

@@ -58,7 +58,7 @@ def of_network(network: Network) -> Enlarger:
         with at_rest(network):
             return network(x.to(like, memory_format=torch.channels_last))  # faster on most processors
 
-    return Enlarger(network.scale, run, lambda size: fitting_tile(network, size, MEMORY))
+    return Enlarger(network.scale, run, fitting_tile(network, MEMORY))
 
 
 def of_file(path: Path) -> Enlarger:
