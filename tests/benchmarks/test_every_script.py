@@ -2,9 +2,8 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+from tests.benchmarks.conftest import FOLDER
 
 
 def test_every_script_can_be_imported() -> None:

@@ -46,8 +46,8 @@ class Fitting:
         steps: int,
         *,
         teacher: bool,
-        optimizer: Optimizer = "soap",
-        lr: float | None = None,
+        optimizer: Optimizer,
+        lr: float | None,
     ) -> Network:
         """A copy, fine-tuned: the best that was measured on the way, its beginning included.
 

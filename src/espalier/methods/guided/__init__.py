@@ -2,14 +2,13 @@
 
 import copy
 from dataclasses import replace
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.methods import calibrated
 from espalier.methods.calibrated.polishing import polished
 from espalier.methods.growing import Gradient, Growing
-from espalier.methods.job import Job, Phase
+from espalier.methods.job import Job, Optimizer, Phase
 from espalier.methods.learning import growing_with_lag
 from espalier.methods.pace import UNIT
 from espalier.methods.places import filters
@@ -33,7 +32,7 @@ class Options(BaseModel):
     """Training steps after each round but the last, which recovery follows."""
     strength: float = Field(default=0.05, ge=0)
     """What the penalty on a group's weakest channel grows to in a round, beside a loss on images in 0..255."""
-    optimizer: Literal["adam", "soap"] = "adam"
+    optimizer: Optimizer = "adam"
     """What takes these steps."""
     lr: float | None = Field(default=None, gt=0)
     """Learning rate of these steps; by default the run's for Adam, and SOAP's own for SOAP."""
