@@ -15,6 +15,7 @@ import cyclopts
 
 from espalier import __version__
 from espalier.errors import EspalierError
+from espalier.heap import reuse_large_blocks
 
 COMMANDS = {
     "inspect": "Show which channels of a network can be pruned, and what it costs.",
@@ -115,6 +116,7 @@ def run(invocation: Invocation) -> None:
 def main() -> None:
     """Run `espalier` on the process's arguments: exit 0, or one message and 2 (130 when interrupted)."""
     warnings.showwarning = _show_warning
+    reuse_large_blocks()
     debug = "--debug" in sys.argv
     try:
         run(split(sys.argv[1:]))
