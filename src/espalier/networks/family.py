@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from espalier.dispatch import Mode
 from espalier.errors import NetworkError
 from espalier.networks import own, spandrel
-from espalier.networks.file import build_base
+from espalier.networks.building import build_base
 from espalier.networks.network import Network, sizes
 
 Slot = tuple[str, int]

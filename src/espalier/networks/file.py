@@ -1,6 +1,7 @@
 """The native file: safetensors whose header says how to rebuild the network. No pickle, no code.
 
-A network with masks is written without its zeros, see `sparse.py`; `FORMAT` 2 says so to older versions."""
+A network with masks is written without its zeros, see `sparse.py`, and what its class makes by itself is left out, see
+`remade.py`; the number of the format says so to older versions."""
 
 import dataclasses
 import json
@@ -14,15 +15,14 @@ from torch import Tensor, nn
 
 from espalier.errors import NetworkError, PlanError
 from espalier.files import replacing
-from espalier.networks import factory, own, spandrel
+from espalier.networks import remade
+from espalier.networks.building import build
 from espalier.networks.checkpoint import read_safetensors
 from espalier.networks.network import OBJECT, Adapter, Base, Network
-from espalier.networks.prepare import fold_
 from espalier.networks.sparse import compact, expand
 from espalier.plan import PrunePlan
-from espalier.surgery import apply_
 
-FORMAT = 2
+FORMAT = 3
 KEY = "espalier"
 _DTYPES = {
     str(t).removeprefix("torch."): t for t in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -53,7 +53,7 @@ def save(
         )
     tensors, record = stored(network, values)
     header = {
-        "format": 2 if record else 1,
+        "format": 3 if "remade" in record else 2 if record else 1,
         "name": network.name,
         "scale": network.scale,
         "base": _encode(dataclasses.asdict(network.base)),
@@ -68,7 +68,8 @@ def save(
 
 def stored(network: Network, values: torch.dtype | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors as `save` writes them, and what it adds to the header for them."""
-    tensors, record = _distinct(network.body.state_dict()), {}
+    tensors, made = remade.leave_out(_distinct(network.body.state_dict()), network)
+    record: dict[str, Any] = {"remade": made} if made else {}
     if network.masks:
         tensors, record["masks"] = compact(tensors, network.masks)
     if values is not None:
@@ -113,56 +114,36 @@ def rebuild(tensors: Mapping[str, Tensor], header: Mapping[str, str], path: Path
         adapter = Adapter(**record["adapter"])
         plans = tuple(PrunePlan.from_json(text) for text in record["plans"])
         name, scale = record["name"], record["scale"]
-        wide = _DTYPES[record["values"]] if "values" in record else None
     except (ValueError, KeyError, TypeError, PlanError) as error:
         raise NetworkError(f"cannot load {path}: its header is damaged ({error!r})") from error
-    body = _cut(build_base(base, adapter), plans, path)
-    masks: dict[str, Tensor] = {}
-    if wide is not None:
-        tensors = {n: t.to(wide) if t.is_floating_point() else t for n, t in tensors.items()}
-    if "masks" in record:
-        tensors, masks = _expanded(tensors, record["masks"], body, path)
+    try:
+        body = build(base, adapter, plans)
+        tensors, masks = _whole(tensors, record, body)
+    except NetworkError as error:
+        raise NetworkError(f"cannot load {path}: {error}") from error
     _fill(body, tensors, path)
     network = Network(body, name=name, scale=scale, base=base, adapter=adapter, plans=plans)
     network.masks = masks
     return network
 
 
-def build_base(base: Base, adapter: Adapter) -> nn.Module:
-    """The unpruned network with fresh weights."""
-    if base.kind == "own":
-        body = own.build(base.name, base.arguments)
-    elif base.kind == "spandrel":
-        body = spandrel.build(base.name, base.arguments)
-    elif base.kind == "factory":
-        body = factory.build(base.name)
-    else:
-        raise NetworkError(f"no way is known to build a network of kind {base.kind!r}")
-    if base.prepared:
-        fold_(body, adapter, batchnorm=base.batchnorm_folded)
-    return body
-
-
-def _cut(body: nn.Module, plans: tuple[PrunePlan, ...], path: Path) -> nn.Module:
-    for number, plan in enumerate(plans, start=1):
-        try:
-            apply_(body, plan)
-        except PlanError as error:
-            raise NetworkError(
-                f"cannot load {path}: its pruning plan {number} does not fit its base: {error}"
-            ) from error
-    return body
-
-
-def _expanded(
-    tensors: Mapping[str, Tensor], record: Mapping[str, Any], body: nn.Module, path: Path
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _whole(
+    tensors: Mapping[str, Tensor], record: Mapping[str, Any], body: nn.Module
+) -> tuple[Mapping[str, Tensor], dict[str, Tensor]]:
+    """All tensors of the network as it was saved, and its masks."""
+    masks: dict[str, Tensor] = {}
     try:
-        return expand(tensors, record, {n: tuple(t.shape) for n, t in body.state_dict().items()})
-    except NetworkError as error:
-        raise NetworkError(f"cannot load {path}: {error}") from error
+        if "values" in record:
+            wide = _DTYPES[record["values"]]
+            tensors = {n: t.to(wide) if t.is_floating_point() else t for n, t in tensors.items()}
+        if "masks" in record:
+            shapes = {n: tuple(t.shape) for n, t in body.state_dict().items()}
+            tensors, masks = expand(tensors, record["masks"], shapes)
+        if "remade" in record:
+            tensors = remade.put_back(tensors, record["remade"], body)
     except (KeyError, TypeError, AttributeError) as error:
-        raise NetworkError(f"cannot load {path}: its header is damaged ({error!r})") from error
+        raise NetworkError(f"its header is damaged ({error!r})") from error
+    return tensors, masks
 
 
 def _fill(body: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
