@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -54,6 +55,13 @@ def test_values_of_16_bits_do_not_reach_what_is_made_again(tmp_path: Path) -> No
     network, path = windows(), tmp_path / "net.safetensors"
     save(network, path, values=torch.bfloat16)
     assert torch.equal(load(path).body.get_buffer(MASK), network.body.get_buffer(MASK))
+
+
+def test_what_cannot_be_built_again_is_written_whole(tmp_path: Path) -> None:
+    network, path = windows(), tmp_path / "net.safetensors"
+    network.base = dataclasses.replace(network.base, arguments={"depth": 1})
+    save(network, path)
+    assert load_file(path).keys() == network.body.state_dict().keys()
 
 
 @pytest.mark.parametrize(

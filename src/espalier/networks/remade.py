@@ -24,8 +24,11 @@ def leave_out(tensors: Mapping[str, Tensor], network: Network) -> tuple[dict[str
     large = [name for name in tensors if name in buffers and tensors[name].nbytes >= LEAST]
     if not large or network.base.kind not in ("own", "spandrel"):
         return dict(tensors), {}
-    with torch.random.fork_rng(devices=[]):
-        fresh = dict(build(network.base, network.adapter, network.plans).named_buffers())
+    try:
+        with torch.random.fork_rng(devices=[]):
+            fresh = dict(build(network.base, network.adapter, network.plans).named_buffers())
+    except NetworkError:  # what a long run has made is written whatever becomes of it
+        return dict(tensors), {}
     names = sorted(name for name in large if name in fresh and _alike(fresh[name], tensors[name]))
     if not names:
         return dict(tensors), {}
