@@ -20,20 +20,25 @@ def leave_out(tensors: Mapping[str, Tensor], network: Network) -> tuple[dict[str
 
     What a person's own code makes is written nevertheless: that code may change.
     """
-    buffers = dict(network.body.named_buffers())
-    large = [name for name in tensors if name in buffers and tensors[name].nbytes >= LEAST]
-    if not large or network.base.kind not in ("own", "spandrel"):
+    made = _made_alike(tensors, network)
+    if not made:
         return dict(tensors), {}
+    kept = {name: tensor for name, tensor in tensors.items() if name not in made}
+    return kept, {"names": list(made), "digest": _digest(made.values())}
+
+
+def _made_alike(tensors: Mapping[str, Tensor], network: Network) -> dict[str, Tensor]:
+    """The large buffers among the tensors that a network built anew has too, bit for bit."""
+    buffers = dict(network.body.named_buffers())
+    large = sorted(name for name in buffers.keys() & tensors.keys() if tensors[name].nbytes >= LEAST)
+    if not large or network.base.kind not in ("own", "spandrel"):
+        return {}
     try:
         with torch.random.fork_rng(devices=[]):
             fresh = dict(build(network.base, network.adapter, network.plans).named_buffers())
     except NetworkError:  # what a long run has made is written whatever becomes of it
-        return dict(tensors), {}
-    names = sorted(name for name in large if name in fresh and _alike(fresh[name], tensors[name]))
-    if not names:
-        return dict(tensors), {}
-    kept = {name: tensor for name, tensor in tensors.items() if name not in names}
-    return kept, {"names": names, "digest": _digest(fresh[name] for name in names)}
+        return {}
+    return {name: fresh[name] for name in large if name in fresh and _alike(fresh[name], tensors[name])}
 
 
 def put_back(tensors: Mapping[str, Tensor], record: Mapping[str, Any], body: nn.Module) -> dict[str, Tensor]:
