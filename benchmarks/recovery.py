@@ -6,7 +6,7 @@ python benchmarks/recovery.py --networks SPAN --optimizers adam --rates 5e-4
 Pruned networks are those of benchmarks/calibrated.py: what it has kept in runs/ is taken, what it has not is pruned.
 Every row of a network takes the same multiply-adds of training (forward through the dense network, forward and
 backward through the pruned one), so many steps as --work allows. Each row goes to benchmarks/results/recovery.json
-when done.
+when done; one that lacks a set of --sets is trained anew, for the recovered networks are not kept.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from calibrated import dense_network, for_row, found, job_of, made, material
+from calibrated import dense_network, for_row, found, job_of, lacks, made, material
 from calibrated import key_of as cut_of
 from calibrated import rows as calibrated_rows
 from torch import nn
@@ -43,7 +43,7 @@ def steps_for(work: float, dense: Network, smaller: Network) -> int:
 
 def begun(key: Mapping[str, Any], dense: Network, options: argparse.Namespace) -> Network:
     """The network that a row begins with."""
-    way = "calibrated" if key["start"] == "scratch" else key["start"]
+    way = "refitted" if key["start"] == "scratch" else key["start"]  # of the same widths as "calibrated"
     cut = cut_of(key["network"], key["budget"], way, options)
     network = made(cut, for_row(job_of(dense, options), cut))
     if key["start"] == "scratch":
@@ -55,7 +55,7 @@ def begun(key: Mapping[str, Any], dense: Network, options: argparse.Namespace) -
 
 
 def cell(key: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """PSNR on Set5 before and after."""
+    """PSNR before and after."""
     dense, how = dense_network(key["network"], options.data), calibration(options)
     try:
         network = begun(key, dense, how)
@@ -129,11 +129,12 @@ def main() -> None:
         for rate in options.rates
     ]
     for key in wanted:
-        if any(all(row[k] == key[k] for k in KEY) for row in rows()):
+        same = [row for row in rows() if all(row[k] == key[k] for k in KEY)]
+        if same and not lacks(same[0], options.sets):
             continue
         row = cell(key, options)
         print(row, flush=True)
-        write_text(RESULTS, json.dumps([*rows(), row], indent=1) + "\n")
+        write_text(RESULTS, json.dumps([*(r for r in rows() if r not in same), row], indent=1) + "\n")
 
 
 if __name__ == "__main__":
