@@ -15,7 +15,7 @@ import json
 import resource
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def rows_of(name: str, options: argparse.Namespace) -> None:
         key
         for budget in options.budgets
         for way in options.ways
-        if lacks(found(key := key_of(name, budget, way, options)), options.sets)
+        if lacks(found(key := key_of(name, budget, way, options), rows()), options.sets)
     ]
     if not wanted:
         return
@@ -149,11 +149,11 @@ def made(key: Mapping[str, Any], job: Job) -> Network:
 
 def cell(key: Mapping[str, Any], job: Job, options: argparse.Namespace) -> dict[str, Any]:
     """What is measured of one network: taken from its file, or pruned now."""
-    before = found(key) or {}
+    before = found(key, rows()) or {}
     missing = [name for name in options.sets if name not in before.get("psnr", {})]
     times, earlier = {k: before.get(k) for k in ("cpu_seconds", "wall_seconds")}, {}
     if key["way"] == "calibrated" and place_of(refitted := {**key, "way": "refitted"}).exists():
-        earlier = found(refitted) or {}
+        earlier = found(refitted, rows()) or {}
     is_new, cpu, wall = not place_of(key).exists(), time.process_time(), time.perf_counter()
     try:
         smaller = made(key, job)
@@ -199,8 +199,8 @@ def key_of(name: str, budget: float, way: str, options: argparse.Namespace) -> d
     return dict(zip(KEY, given, strict=True))
 
 
-def found(key: Mapping[str, Any]) -> dict[str, Any] | None:
-    return next((row for row in rows() if all(row[k] == key[k] for k in KEY)), None)
+def found(key: Mapping[str, Any], among: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    return next((row for row in among if all(row[k] == value for k, value in key.items())), None)
 
 
 def lacks(row: Mapping[str, Any] | None, sets: list[str]) -> bool:

@@ -6,7 +6,8 @@ python benchmarks/recovery.py --networks SPAN --optimizers adam --rates 5e-4
 Pruned networks are those of benchmarks/calibrated.py: what it has kept in runs/ is taken, what it has not is pruned.
 Every row of a network takes the same multiply-adds of training (forward through the dense network, forward and
 backward through the pruned one), so many steps as --work allows. Each row goes to benchmarks/results/recovery.json
-when done; one that lacks a set of --sets is trained anew, for the recovered networks are not kept.
+when done; one that lacks a set of --sets is trained anew and measured on its earlier sets too, for the recovered
+networks are not kept.
 """
 
 import argparse
@@ -65,7 +66,7 @@ def cell(key: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     settings = training.TrainSettings(
         steps=steps, batch=BATCH, patch=PATCH, losses=LOSSES, optimizer=key["optimizer"], lr=key["rate"], warmup=WARMUP
     )  # fmt: skip
-    cut = found(cut_of(key["network"], key["budget"], key["start"], how)) or {}
+    cut = found(cut_of(key["network"], key["budget"], key["start"], how), calibrated_rows()) or {}
     before = measured(network, options, cut.get("psnr", {}))
     began = time.process_time()
     training.fit(network, material(options, dense.scale), settings, teacher=dense, progress=False)
@@ -129,12 +130,14 @@ def main() -> None:
         for rate in options.rates
     ]
     for key in wanted:
-        same = [row for row in rows() if all(row[k] == key[k] for k in KEY)]
-        if same and not lacks(same[0], options.sets):
+        known = found(key, rows())
+        if not lacks(known, options.sets):
             continue
-        row = cell(key, options)
+        sets = dict.fromkeys([*(known["psnr"] if known else ()), *options.sets])
+        row = cell(key, argparse.Namespace(**{**vars(options), "sets": list(sets)}))
         print(row, flush=True)
-        write_text(RESULTS, json.dumps([*(r for r in rows() if r not in same), row], indent=1) + "\n")
+        others = [other for other in rows() if other != known]
+        write_text(RESULTS, json.dumps([*others, row], indent=1) + "\n")
 
 
 if __name__ == "__main__":
