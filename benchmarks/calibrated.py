@@ -71,14 +71,13 @@ def material(options: argparse.Namespace, scale: int) -> PackedImages:
     return images.take(np.linspace(0, len(images) - 1, options.images).astype(int).tolist())
 
 
-def pruned(way: str, job: Job, refitted: Path) -> Network:
-    """The network made in one of the ways; "calibrated" polishes the one in the file `refitted` where that is made."""
-    if way == "calibrated" and refitted.exists():
-        return calibrated.polished(job, load(refitted), calibrated.OPTIONS().polish)
+def pruned(key: Mapping[str, Any], job: Job) -> Network:
+    """The network made in the way of a row; "calibrated" polishes what "refitted" has made."""
+    way = key["way"]
+    if way == "calibrated":
+        return calibrated.polished(job, made({**key, "way": "refitted"}, job), calibrated.OPTIONS().polish)
     if way in ("refitted", "equal shares"):
         return calibrated.prune(dataclasses.replace(job, options=calibrated.OPTIONS(polish=0)))
-    if way == "calibrated":
-        return calibrated.prune(job)
     if way == "one draft":
         return one_draft(job)
     if way == "torch-pruning":
@@ -139,7 +138,7 @@ def made(key: Mapping[str, Any], job: Job) -> Network:
     """The network of a row, from its file or pruned now."""
     place = place_of(key)
     if not place.exists():
-        smaller = pruned(key["way"], job, place_of({**key, "way": "refitted"}))
+        smaller = pruned(key, job)
         if key["way"] == "torch-pruning":  # has layers of its own making
             return smaller
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,10 @@ from PIL import Image
 from torch import nn
 
 from espalier.data import PackedImages
+from espalier.methods import calibrated
 from espalier.methods.calibrated import polishing
+from espalier.methods.job import Job
+from espalier.networks.network import Network
 from espalier.recipes import sets
 from espalier.training import Validation
 
@@ -36,7 +39,10 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def quickly_polished(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polishing, "BATCH", 1)
+    def polished(job: Job, network: Network, moves: int) -> Network:
+        return polishing.polished(job, network, moves // 8)
+
+    monkeypatch.setattr(calibrated, "polished", polished)
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few and small patches."""
     for name, value in SMALL.items():
         monkeypatch.setattr(material, name, value)
-    for name, value in (("BATCH", 2), ("HELD", 2), ("GATHER", 2)):
+    for name, value in (("HELD", 2), ("GATHER", 2)):
         monkeypatch.setattr(polishing, name, value)
 
 

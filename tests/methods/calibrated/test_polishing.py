@@ -19,7 +19,6 @@ NAMES = ("edsr", "rnet", "imdn", "rfdn", "pan", "srresnet", "fsrcnn", "vdsr", "S
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer and smaller patches than in earnest."""
     monkeypatch.setattr(material, "SIZE", 16)
-    monkeypatch.setattr(polishing, "BATCH", 2)
     monkeypatch.setattr(polishing, "HELD", 4)
 
 
@@ -125,21 +124,6 @@ def test_it_tells_how_far_it_is() -> None:
     polishing.polished(wanted, disturbed(wanted.network), 16)
     assert len(told) == polishing.CHECKS
     assert told[-1].startswith("polishing, step 16 of 16")
-
-
-def test_a_step_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = job("edsr")
-    x = material.drawn(wanted.images, 0, 0, 3)
-    moved = []
-    for part in (1, 2, 3):
-        monkeypatch.setattr(polishing, "PART", part)
-        network = disturbed(wanted.network)
-        optimizer = torch.optim.SGD(network.parameters(), lr=10.0)
-        polishing._step(network, wanted.network, x, optimizer)
-        moved.append(network.state_dict())
-    before = disturbed(wanted.network).state_dict()
-    assert any(not torch.allclose(before[k], moved[0][k], atol=1e-3) for k in before)
-    assert all(torch.allclose(moved[0][k], other[k], atol=1e-5) for other in moved[1:] for k in before)
 
 
 def test_the_rate_rises_and_falls() -> None:

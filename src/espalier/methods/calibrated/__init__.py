@@ -37,8 +37,8 @@ class OPTIONS(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    polish: int = Field(default=120, ge=0)
-    """Steps for all layers together after each was refitted; 0 for none."""
+    polish: int = Field(default=960, ge=0)
+    """Steps of one patch for all layers together after each was refitted; 0 for none."""
 
 
 def prune(job: Job) -> Network:

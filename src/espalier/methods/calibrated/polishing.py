@@ -15,12 +15,10 @@ from espalier.networks.network import Network, channels_last_
 from espalier.optimizers import RATES, Soap
 from espalier.sparsity import apply_
 
-BATCH, HELD = 8, 16
-"""Patches in a step, and patches that judge."""
-PART = 2
-"""Patches that go forward and backward at once: fewer bound the memory, and one alone is slower."""
+HELD = 16
+"""Patches that judge."""
 RATE, WARMUP, GATHER = RATES["soap"], 10, 32
-"""Step as a share of a tensor's root mean square, moves until it is reached, gradients of one patch gathered before."""
+"""Step as a share of a tensor's root mean square, moves until it is reached, gradients gathered before."""
 CHECKS = 8
 """How often the held-out patches are asked."""
 ASIDE = 8
@@ -28,8 +26,9 @@ ASIDE = 8
 
 
 def polished(job: Job, network: Network, moves: int) -> Network:
-    """`network` after `moves` steps of SOAP towards the dense network's image, on fresh patches in each.
+    """`network` after `moves` steps of SOAP towards the dense network's image, on a fresh patch in each.
 
+    Many steps of one patch go further than few of many patches: as much work, 0.02 to 0.1 dB nearer.
     Of the states on the way the one that is nearest to the dense network on held-out images, which may be the first.
     """
     if not moves or not any(p.requires_grad for p in network.parameters()):
@@ -67,7 +66,7 @@ def _states(job: Job, network: Network, images: PackedImages, moves: int) -> Ite
     for step in range(-GATHER, moves):
         for group in optimizer.param_groups:
             group["lr"] = rate(step, moves)
-        x = drawn(images, job.seed, GATHER + 1 + step, BATCH if step >= 0 else 1).to(weights[0].device)
+        x = drawn(images, job.seed, GATHER + 1 + step, 1).to(weights[0].device)
         with recorded():
             _step(trial, job.network, x.contiguous(memory_format=torch.channels_last), optimizer)
         apply_(trial, trial.masks)
@@ -77,12 +76,10 @@ def _states(job: Job, network: Network, images: PackedImages, moves: int) -> Ite
 
 
 def _step(network: Network, dense: Network, x: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    optimizer.zero_grad()
-    for part in x.split(PART):
-        with torch.no_grad():
-            wanted = dense(part)
-        with torch.enable_grad():
-            ((network(part) - wanted).abs().mean() * (len(part) / len(x))).backward()
+    with torch.no_grad():
+        wanted = dense(x)
+    with torch.enable_grad():
+        (network(x) - wanted).abs().mean().backward()
     optimizer.step()
     optimizer.zero_grad()
 
