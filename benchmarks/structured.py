@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from structured_tables import write_tables
+from thesis_ways import PATCHES
 from torch import nn
 
 from espalier import allocation, importance, training
@@ -50,8 +51,8 @@ METHODS = (
     "guided",
     "guided-polished",
 )
-SPENT = ("select", "steps", "polish")
-"""Options that are numbers of training steps."""
+SPENT = {"select": 1, "steps": 1, "polish": 1 / PATCHES}
+"""Options that are numbers of steps, and how many training steps one of them counts as."""
 POLISH = 0.2
 """Share of the steps of a polished network that are polishing."""
 
@@ -133,10 +134,14 @@ class Bench:
             "assl": {"steps": steps},
             "gassl": {"select": steps // 3, "steps": steps},
             "calibrated": {"polish": 0},
-            "calibrated-polished": {"polish": round(self.preset.steps * POLISH)},
+            "calibrated-polished": {"polish": round(self.preset.steps * POLISH) * PATCHES},
             "guided": {"steps": steps // 3},
-            "guided-polished": {"steps": steps // 3, "optimizer": "soap", "polish": steps // 5},
+            "guided-polished": {"steps": steps // 3, "optimizer": "soap", "polish": steps // 5 * PATCHES},
         }.get(way, {})
+
+    def learned(self, way: str) -> int:
+        """Training steps before recovery."""
+        return round(sum(value * SPENT[name] for name, value in self.told(way).items() if name in SPENT))
 
 
 def by_size(job: Job) -> Network:
@@ -163,7 +168,7 @@ def cell(bench: Bench, way: str, ratio: float, seed: int) -> dict:
         batch=preset.batch, patch=preset.patch, lr=preset.lr, seed=seed, resume=False,
     )  # fmt: skip
     job = bench.job(way, ratio, seed, fitting)
-    learned = sum(value for name, value in bench.told(way).items() if name in SPENT)
+    learned = bench.learned(way)
     if way in ("l1", "scratch"):
         network = by_size(job)
         network = untrained(network, seed) if way == "scratch" else network

@@ -8,8 +8,9 @@ trained further on T91 and measured on Set5, Set14 and, from half of the channel
 has {steps} training steps in all (batch 4, patches of 24, Adam, 5e-4). Methods that learn spend {learned} of them with
 their penalty, GASSL 100 more on its selection; `guided` spends 100 between its two rounds. Polishing counts as steps,
 too: 120 after `calibrated`, 60 after `guided`. All other steps are recovery: L1 on the images with a cosine schedule,
-the same for all. A step of polishing sees eight times as many pixels as one of training, and the dense network runs
-beside it; it is also the teacher of `guided` between its rounds. The budget of a column is the MACs of the network
+the same for all. Such a step of polishing sees eight patches of 48 x 48 (at once when this was measured, since then one
+after another, which goes further), eight times as many pixels as one of training, and the dense network runs beside
+it; it is also the teacher of `guided` between its rounds. The budget of a column is the MACs of the network
 whose every layer lost that share of its channels.
 Written by `python benchmarks/structured.py small --tables`; espalier {environment[espalier]}, torch
 {environment[torch]}, one thread of a machine shared with others, so no times are given.

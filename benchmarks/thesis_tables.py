@@ -43,7 +43,8 @@ with them; its schedule is.
 - **Cells**: {steps} training steps in all for every row, L1, Adam, {lr:g}, the same batches' size. Half of them learn
   sparsity where the method does; `stepwise` halves each round between sparsity and tuning, the last tuning is the
   recovery; `guided` takes a sixth between its two rounds; polishing is 120 steps of `calibrated` and 60 of `guided`,
-  each of which sees eight times as many pixels; all other steps are recovery with a cosine.
+  each of which sees eight times as many pixels (eight patches at once when this was measured, since then one after
+  another, which goes further); all other steps are recovery with a cosine.
 - **Cost**: the thesis' rows lose the same share of every group of channels; ours get the same MACs and spread them
   themselves. MACs are of a 964 x 540 input, as the thesis counts.
 - **Quality**: PSNR [dB] and SSIM on Y, border {scale}, by the mean of eight flips and turns as the thesis tests;

@@ -15,8 +15,8 @@ class Way:
     """Options of the method that are numbers of steps, as shares of all steps."""
     told: Mapping[str, Any] = field(default_factory=dict)
     """Its other options."""
-    times: Mapping[str, int] = field(default_factory=dict)
-    """How often an option's steps are spent, where not once."""
+    times: Mapping[str, float] = field(default_factory=dict)
+    """How often an option's steps are spent, where not once; a part where one counts as less than a training step."""
     recovery: Literal["adam", "soap"] = "adam"
 
     def options(self, steps: int) -> dict[str, Any]:
@@ -25,7 +25,7 @@ class Way:
     def learned(self, steps: int) -> int:
         """Training steps before recovery."""
         given = self.options(steps)
-        return sum(given[name] * self.times.get(name, 1) for name in self.shares)
+        return round(sum(given[name] * self.times.get(name, 1) for name in self.shares))
 
 
 def stepwise(rounds: int, learn: str) -> Way:
@@ -39,15 +39,20 @@ def stepwise(rounds: int, learn: str) -> Way:
     )
 
 
+PATCHES = 8
+"""Patches of polishing, one in each of its steps, that count as a training step."""
+POLISHING = {"polish": 1 / PATCHES}
 WAYS = {
     "scratch": Way("scratch"),
     "calibrated": Way("calibrated", told={"polish": 0}),
-    "calibrated-polished": Way("calibrated", {"polish": 0.4}),
-    "calibrated-soap": Way("calibrated", {"polish": 0.4}, recovery="soap"),
+    "calibrated-polished": Way("calibrated", {"polish": 0.4 * PATCHES}, times=POLISHING),
+    "calibrated-soap": Way("calibrated", {"polish": 0.4 * PATCHES}, times=POLISHING, recovery="soap"),
     "greg": Way("greg", {"steps": 0.5}),
     "stepwise-4": stepwise(4, "group_sparse"),
     "guided": Way("guided", {"steps": 1 / 6}, {"rounds": 2}),
-    "guided-polished": Way("guided", {"steps": 1 / 6, "polish": 0.2}, {"rounds": 2, "optimizer": "soap"}),
+    "guided-polished": Way(
+        "guided", {"steps": 1 / 6, "polish": 0.2 * PATCHES}, {"rounds": 2, "optimizer": "soap"}, POLISHING
+    ),
     "group_sparse": Way("group_sparse", {"steps": 0.5}),
     "stepwise-8": stepwise(8, "group_sparse"),
     "stepwise-4-growing": stepwise(4, "growing"),
