@@ -118,6 +118,27 @@ def test_images_that_judge_are_not_polished_on() -> None:
     assert polishing.parted(few) == (few, few)
 
 
+def test_some_patches_have_more_contrast_than_the_images() -> None:
+    images = jobs.images(1, 4, 40, knots=9)
+    numbers = range(1, 2 * polishing.STRONG + 1)
+    spread = {n: polishing.seen(images, 0, n).std() / material.drawn(images, 0, n, 1).std() for n in numbers}
+    assert [n for n, share in spread.items() if share != 1] == [polishing.STRONG, 2 * polishing.STRONG]
+    assert all(1 <= share <= polishing.CONTRAST for share in spread.values())
+    assert torch.equal(polishing.seen(images, 0, 8), polishing.seen(images, 0, 8))
+
+
+def test_one_gradient_out_of_all_proportion_is_shortened() -> None:
+    weights = [nn.Parameter(torch.zeros(4))]
+    lengths: list[float] = []
+    for size in (1.0, 1.0, 1e6, 1.0):
+        weights[0].grad = torch.full((4,), size / 2)
+        assert polishing.shorten(weights, lengths)
+        assert weights[0].grad.norm() <= polishing.CLIP + 1e-6
+    weights[0].grad = torch.full((4,), float("inf"))
+    assert not polishing.shorten(weights, lengths)
+    assert lengths == [1.0, 1.0, 1e6, 1.0]
+
+
 def test_it_tells_how_far_it_is() -> None:
     told: list[str] = []
     wanted = job("edsr", tell=told.append)
