@@ -11,7 +11,6 @@ docs/calibrated.md of the rows.
 
 import argparse
 import dataclasses
-import json
 import resource
 import time
 import warnings
@@ -22,13 +21,13 @@ from typing import Any
 import numpy as np
 import torch
 from drawings import drawings
+from kept import keep, read
 from rival import cut_by_torch_pruning
 
 from espalier import allocation, calibration, evaluation, importance
 from espalier.allocation import Budget
 from espalier.costs import count
 from espalier.data import PackedImages, pack
-from espalier.files import write_text
 from espalier.methods import calibrated
 from espalier.methods.job import Job, cut
 from espalier.networks import file
@@ -38,7 +37,7 @@ from espalier.networks.prepare import prepare
 from espalier.recipes.inspect import trace
 
 ROOT = Path(__file__).parent
-RESULTS, KEPT = ROOT / "results" / "calibrated.json", ROOT.parent / "runs" / "calibrated"
+RESULTS, KEPT = "calibrated.json", ROOT.parent / "runs" / "calibrated"
 NETWORKS = {
     "RNet": ("RNet-EDSRlike/rnet_x4.pth", 4),
     "IMDN_x2": ("IMDN/IMDN_x2.pth", 2),
@@ -108,7 +107,7 @@ def rows_of(name: str, options: argparse.Namespace) -> None:
         key
         for budget in options.budgets
         for way in options.ways
-        if lacks(found(key := key_of(name, budget, way, options), rows()), options.sets)
+        if lacks(found(key := key_of(name, budget, way, options), read(RESULTS)), options.sets)
     ]
     if not wanted:
         return
@@ -148,11 +147,11 @@ def made(key: Mapping[str, Any], job: Job) -> Network:
 
 def cell(key: Mapping[str, Any], job: Job, options: argparse.Namespace) -> dict[str, Any]:
     """What is measured of one network: taken from its file, or pruned now."""
-    before = found(key, rows()) or {}
+    before = found(key, read(RESULTS)) or {}
     missing = [name for name in options.sets if name not in before.get("psnr", {})]
     times, earlier = {k: before.get(k) for k in ("cpu_seconds", "wall_seconds")}, {}
     if key["way"] == "calibrated" and place_of(refitted := {**key, "way": "refitted"}).exists():
-        earlier = found(refitted, rows()) or {}
+        earlier = found(refitted, read(RESULTS)) or {}
     is_new, cpu, wall = not place_of(key).exists(), time.process_time(), time.perf_counter()
     try:
         smaller = made(key, job)
@@ -187,7 +186,7 @@ def place_of(key: Mapping[str, Any]) -> Path:
 def dense_row(name: str, network: Network, options: argparse.Namespace) -> dict[str, float]:
     """PSNR of the dense network on every set asked for so far."""
     known: dict[str, float] = {}
-    for row in rows():
+    for row in read(RESULTS):
         if row["network"] == name:
             known |= row["dense"]
     return known | measured(network, options.data, [s for s in options.sets if s not in known])
@@ -206,10 +205,6 @@ def lacks(row: Mapping[str, Any] | None, sets: list[str]) -> bool:
     return row is None or ("failed" not in row and any(name not in row["psnr"] for name in sets))
 
 
-def rows() -> list[dict[str, Any]]:
-    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
-
-
 def write(row: dict[str, Any]) -> None:
     shown = {
         k: row[k]
@@ -217,8 +212,7 @@ def write(row: dict[str, Any]) -> None:
         if k in row
     }
     print(shown, flush=True)
-    others = [r for r in rows() if any(r[k] != row[k] for k in KEY)]
-    write_text(RESULTS, json.dumps([*others, row], indent=1) + "\n")
+    keep(RESULTS, [row], by=KEY)
 
 
 def main() -> None:

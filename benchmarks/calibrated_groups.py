@@ -5,24 +5,23 @@ python benchmarks/calibrated_groups.py --networks SPAN CARN-M
 
 import argparse
 import dataclasses
-import json
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from calibrated import dense_network, material
+from kept import keep
 
 from espalier import calibration, evaluation
 from espalier.allocation import Budget, allocate
 from espalier.costs import count
-from espalier.files import write_text
 from espalier.methods import calibrated
 from espalier.methods.calibrated.prices import prices
 from espalier.methods.job import Job
 from espalier.recipes.inspect import trace
 
-RESULTS = Path(__file__).parent / "results" / "calibrated_groups.json"
+RESULTS = "calibrated_groups.json"
 TEST = "Set5"
 
 
@@ -81,9 +80,7 @@ def main() -> None:
     for name in options.networks:
         found = rows(name, options)
         print(*found, sep="\n", flush=True)
-        known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
-        others = [row for row in known if row["network"] != name]
-        write_text(RESULTS, json.dumps([*others, *found], indent=1) + "\n")
+        keep(RESULTS, found, by=["network"])
 
 
 if __name__ == "__main__":

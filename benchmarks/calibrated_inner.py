@@ -5,23 +5,22 @@ python benchmarks/calibrated_inner.py
 
 import argparse
 import dataclasses
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from calibrated import dense_network, material
+from kept import keep
 
 from espalier import evaluation
 from espalier.allocation import Budget
-from espalier.files import write_text
 from espalier.methods import calibrated
 from espalier.methods.job import Job
 from espalier.networks.network import Network
 from espalier.recipes.inspect import trace
 
-RESULTS = Path(__file__).parent / "results" / "calibrated_inner.json"
+RESULTS = "calibrated_inner.json"
 KEY = ("kept", "seed", "polish")
 WHOLE = ("entry*", "upsample*")
 """The residual stream and the upsampler."""
@@ -83,9 +82,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for kept in options.kept:
         found = rows(kept, options)
-        known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
-        others = [r for r in known if tuple(r[k] for k in KEY) != (kept, options.seed, options.polish)]
-        write_text(RESULTS, json.dumps([*others, *found], indent=1) + "\n")
+        keep(RESULTS, found, by=KEY)
 
 
 if __name__ == "__main__":

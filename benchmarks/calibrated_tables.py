@@ -1,11 +1,11 @@
 """docs/calibrated.md from benchmarks/results: python benchmarks/calibrated_tables.py"""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from defaults import RESULTS as BY_DEFAULT
 from defaults import front
-from defaults import measured as by_default
+from kept import read
 from pages import markdown
 
 HERE = Path(__file__).parent
@@ -32,11 +32,6 @@ WORK = 3e12
 PRUNED = ("soap", 4e-3)
 RATES = {"calibrated": PRUNED, "magnitude": PRUNED, "torch-pruning": PRUNED, "scratch": ("adam", 1e-3)}
 """Start -> optimizer and rate of the rows that all networks have."""
-
-
-def rows(name: str) -> list[dict[str, Any]]:
-    path = HERE / "results" / name
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def usual(row: dict[str, Any]) -> bool:
@@ -207,20 +202,20 @@ def growth(found: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    found, recovered = rows("calibrated.json"), rows("recovery.json")
+    found, recovered = read("calibrated.json"), read("recovery.json")
     page = PAGE.format(
         quality="\n\n".join(f"### {t}\n\n{quality(found, t)}" for t in SETS),
         failures=failures(found),
         prices=prices(found),
-        inner=inner(rows("calibrated_inner.json")),
-        groups=groups(rows("calibrated_groups.json")),
+        inner=inner(read("calibrated_inner.json")),
+        groups=groups(read("calibrated_groups.json")),
         recovery="\n\n".join(f"### {t}, recovered\n\n{recovery(recovered, t)}" for t in SETS),
         steps=steps(recovered),
-        defaults=front(by_default()),
+        defaults=front(read(BY_DEFAULT)),
         others=others(recovered),
         spread=spread(found),
-        latency=latency(rows("latency.json")),
-        growth=growth(rows("calibrated_growth.json")),
+        latency=latency(read("latency.json")),
+        growth=growth(read("calibrated_growth.json")),
     )
     (DOCS / "calibrated.md").write_text(page, encoding="utf-8")
 

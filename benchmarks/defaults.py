@@ -5,7 +5,6 @@ python benchmarks/defaults.py --networks             # the table alone, in READM
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -13,15 +12,15 @@ from typing import Any
 
 import torch
 from calibrated import NETWORKS
+from kept import keep, read
 from pages import markdown, put
 
-from espalier.files import write_text
 from espalier.recipes.compress import CompressSettings, compress
 from espalier.report import folder
 from espalier.report.rows import rows as report_rows
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "defaults.json"
+RESULTS = "defaults.json"
 
 
 def cell(name: str, data: Path, out: Path) -> dict[str, Any]:
@@ -56,10 +55,6 @@ def front(rows: list[dict[str, Any]]) -> str:
     return markdown(head, map(line, rows))
 
 
-def measured() -> list[dict[str, Any]]:
-    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -71,9 +66,8 @@ def main() -> None:
     for name in given.networks:
         with tempfile.TemporaryDirectory() as place:
             row = cell(name, given.data, Path(place) / "run")
-        others = [each for each in measured() if each["network"] != name]
-        write_text(RESULTS, json.dumps([*others, row], indent=1) + "\n")
-    put(HERE.parent / "README.md", front(measured()), "defaults")
+        keep(RESULTS, [row], by=["network"])
+    put(HERE.parent / "README.md", front(read(RESULTS)), "defaults")
 
 
 if __name__ == "__main__":

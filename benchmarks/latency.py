@@ -23,6 +23,7 @@ import numpy as np
 import onnxruntime
 import torch
 from calibrated import NETWORKS, dense_network, material
+from kept import keep
 
 from espalier import allocation, calibration
 from espalier.allocation import Budget
@@ -31,7 +32,6 @@ from espalier.costs import count
 from espalier.costs.model import lr_size_of
 from espalier.costs.running import example
 from espalier.export.rectifiers import split_prelus
-from espalier.files import write_text
 from espalier.methods.calibrated.material import patches
 from espalier.methods.calibrated.prices import prices
 from espalier.methods.job import cut
@@ -39,7 +39,7 @@ from espalier.networks.network import Network
 from espalier.recipes.inspect import trace
 from espalier.recipes.timing import cost_model
 
-RESULTS = Path(__file__).parent / "results" / "latency.json"
+RESULTS = "latency.json"
 WISHES = (("macs=0.5", 1), ("macs=0.5", 8), ("macs=0.5", 16), ("latency=0.5", 16))
 
 AS_IT_IS = "dense, PReLUs as they are"
@@ -146,10 +146,9 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     for name in options.networks:
-        known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
         new = row(name, options)
         print(json.dumps(new), flush=True)
-        write_text(RESULTS, json.dumps([*(r for r in known if r["network"] != name), new], indent=1) + "\n")
+        keep(RESULTS, [new], by=["network"])
 
 
 if __name__ == "__main__":

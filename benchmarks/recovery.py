@@ -11,7 +11,6 @@ networks are not kept.
 """
 
 import argparse
-import json
 import time
 import warnings
 from collections.abc import Mapping
@@ -19,17 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from calibrated import RESULTS as CUTS
 from calibrated import dense_network, for_row, found, job_of, lacks, made, material
 from calibrated import key_of as cut_of
-from calibrated import rows as calibrated_rows
+from kept import keep, read
 from torch import nn
 
 from espalier import evaluation, training
 from espalier.costs import count
-from espalier.files import write_text
 from espalier.networks.network import Network
 
-RESULTS = Path(__file__).parent / "results" / "recovery.json"
+RESULTS = "recovery.json"
 KEY = ("network", "start", "budget", "optimizer", "rate", "work")
 LOSSES = {"l1": 1.0, "teacher": 1.0}
 BATCH, PATCH, WARMUP = 8, 48, 10
@@ -66,7 +65,7 @@ def cell(key: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     settings = training.TrainSettings(
         steps=steps, batch=BATCH, patch=PATCH, losses=LOSSES, optimizer=key["optimizer"], lr=key["rate"], warmup=WARMUP
     )  # fmt: skip
-    cut = found(cut_of(key["network"], key["budget"], key["start"], how), calibrated_rows()) or {}
+    cut = found(cut_of(key["network"], key["budget"], key["start"], how), read(CUTS)) or {}
     before = measured(network, options, cut.get("psnr", {}))
     began = time.process_time()
     training.fit(network, material(options, dense.scale), settings, teacher=dense, progress=False)
@@ -88,7 +87,7 @@ def measured(network: Network, options: argparse.Namespace, known: Mapping[str, 
 
 def known_of_dense(name: str) -> dict[str, float]:
     """What benchmarks/calibrated.py has measured."""
-    return {k: v for row in calibrated_rows() if row["network"] == name for k, v in row["dense"].items()}
+    return {k: v for row in read(CUTS) if row["network"] == name for k, v in row["dense"].items()}
 
 
 def calibration(options: argparse.Namespace) -> argparse.Namespace:
@@ -98,10 +97,6 @@ def calibration(options: argparse.Namespace) -> argparse.Namespace:
 
 def psnr(network: Network, data: Path, name: str) -> float:
     return evaluation.evaluate(network.eval(), data / "sets" / name).psnr
-
-
-def rows() -> list[dict[str, Any]]:
-    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
 
 
 def main() -> None:
@@ -130,14 +125,13 @@ def main() -> None:
         for rate in options.rates
     ]
     for key in wanted:
-        known = found(key, rows())
+        known = found(key, read(RESULTS))
         if not lacks(known, options.sets):
             continue
         sets = dict.fromkeys([*(known["psnr"] if known else ()), *options.sets])
         row = cell(key, argparse.Namespace(**{**vars(options), "sets": list(sets)}))
         print(row, flush=True)
-        others = [other for other in rows() if other != known]
-        write_text(RESULTS, json.dumps([*others, row], indent=1) + "\n")
+        keep(RESULTS, [row], by=KEY)
 
 
 if __name__ == "__main__":

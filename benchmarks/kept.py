@@ -1,0 +1,25 @@
+"""Lists of measured rows as results/ keeps them."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from espalier.files import write_text
+
+RESULTS = Path(__file__).parent / "results"
+Row = dict[str, Any]
+
+
+def read(name: str) -> list[Row]:
+    """All rows of a file in results/; none where there is no such file yet."""
+    path = RESULTS / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def keep(name: str, rows: Iterable[Row], by: Iterable[str]) -> None:
+    """Write rows in place of those that are the same in all that is named by `by`."""
+    new, by = list(rows), list(by)
+    taken = [[row[key] for key in by] for row in new]
+    others = [row for row in read(name) if [row[key] for key in by] not in taken]
+    write_text(RESULTS / name, json.dumps([*others, *new], indent=1) + "\n")

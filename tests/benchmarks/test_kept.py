@@ -1,0 +1,25 @@
+"""Measured rows are kept, and replaced by what names them."""
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.benchmarks.conftest import Script
+
+
+@pytest.fixture
+def kept(script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    module = script("kept")
+    monkeypatch.setattr(module, "RESULTS", tmp_path)
+    return module
+
+
+def test_a_row_takes_the_place_of_the_one_of_its_name(kept: ModuleType) -> None:
+    assert kept.read("rows.json") == []
+    first, second, other = (
+        {"name": n, "seed": s, "psnr": p} for n, s, p in (("a", 0, 30), ("a", 0, 31), ("a", 1, 32))
+    )
+    kept.keep("rows.json", [first, other], by=["name", "seed"])
+    kept.keep("rows.json", [second], by=["name", "seed"])
+    assert kept.read("rows.json") == [other, second]
