@@ -6,22 +6,21 @@ python benchmarks/demo.py --tables   # the tables alone
 
 import argparse
 import dataclasses
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from kept import keep, read
 from pages import markdown, put
 
-from espalier.files import write_text
 from espalier.recipes.demo import demo
 from espalier.report import folder
 from espalier.report import rows as report
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "demo.json"
+RESULTS = "demo.json"
 WAYS = [("calibrated", "soap"), ("calibrated", "adam"), ("magnitude", "soap"), ("magnitude", "adam")]
 STEPS = 200
 SHOWN = {"psnr", "ssim", "params", "macs", "activations"}
@@ -62,10 +61,6 @@ def ways(cells: list[dict[str, Any]]) -> str:
     return markdown(["cut by", "recovered by", "dense", "pruned", "recovered"], lines)
 
 
-def measured() -> list[dict[str, Any]]:
-    return json.loads(RESULTS.read_text(encoding="utf-8"))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -76,8 +71,8 @@ def main() -> None:
             cells = [
                 cell(method, optimizer, Path(place) / f"{method}-{optimizer}") for method, optimizer in WAYS
             ]
-        write_text(RESULTS, json.dumps(cells, indent=1) + "\n")
-    cells = measured()
+        keep(RESULTS, cells, by=["method", "optimizer"])
+    cells = read(RESULTS)
     put(HERE.parent / "README.md", front(cells[0]), "demo")
     put(HERE.parent / "docs" / "recover.md", ways(cells), "demo")
 
