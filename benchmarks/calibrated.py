@@ -14,14 +14,14 @@ import dataclasses
 import resource
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from drawings import drawings
-from kept import keep, read
+from kept import find, keep, read
 from rival import cut_by_torch_pruning
 
 from espalier import allocation, calibration, evaluation, importance
@@ -107,7 +107,7 @@ def rows_of(name: str, options: argparse.Namespace) -> None:
         key
         for budget in options.budgets
         for way in options.ways
-        if lacks(found(key := key_of(name, budget, way, options), read(RESULTS)), options.sets)
+        if lacks(find(RESULTS, key := key_of(name, budget, way, options)), options.sets)
     ]
     if not wanted:
         return
@@ -147,11 +147,11 @@ def made(key: Mapping[str, Any], job: Job) -> Network:
 
 def cell(key: Mapping[str, Any], job: Job, options: argparse.Namespace) -> dict[str, Any]:
     """What is measured of one network: taken from its file, or pruned now."""
-    before = found(key, read(RESULTS)) or {}
+    before = find(RESULTS, key) or {}
     missing = [name for name in options.sets if name not in before.get("psnr", {})]
     times, earlier = {k: before.get(k) for k in ("cpu_seconds", "wall_seconds")}, {}
     if key["way"] == "calibrated" and place_of(refitted := {**key, "way": "refitted"}).exists():
-        earlier = found(refitted, read(RESULTS)) or {}
+        earlier = find(RESULTS, refitted) or {}
     is_new, cpu, wall = not place_of(key).exists(), time.process_time(), time.perf_counter()
     try:
         smaller = made(key, job)
@@ -195,10 +195,6 @@ def dense_row(name: str, network: Network, options: argparse.Namespace) -> dict[
 def key_of(name: str, budget: float, way: str, options: argparse.Namespace) -> dict[str, Any]:
     given = (name, budget, way, options.images, options.source, options.seed)
     return dict(zip(KEY, given, strict=True))
-
-
-def found(key: Mapping[str, Any], among: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    return next((row for row in among if all(row[k] == value for k, value in key.items())), None)
 
 
 def lacks(row: Mapping[str, Any] | None, sets: list[str]) -> bool:

@@ -1,7 +1,7 @@
 """Lists of measured rows as results/ keeps them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,11 @@ def read(name: str) -> list[Row]:
     """All rows of a file in results/; none where there is no such file yet."""
     path = RESULTS / name
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def find(name: str, key: Mapping[str, Any]) -> Row | None:
+    """The first row of a file that has all values of `key`."""
+    return next((row for row in read(name) if all(row[k] == value for k, value in key.items())), None)
 
 
 def keep(name: str, rows: Iterable[Row], by: Iterable[str]) -> None:

@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 from calibrated import RESULTS as CUTS
-from calibrated import dense_network, for_row, found, job_of, lacks, made, material
+from calibrated import dense_network, for_row, job_of, lacks, made, material
 from calibrated import key_of as cut_of
-from kept import keep, read
+from kept import find, keep, read
 from torch import nn
 
 from espalier import evaluation, training
@@ -65,7 +65,7 @@ def cell(key: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     settings = training.TrainSettings(
         steps=steps, batch=BATCH, patch=PATCH, losses=LOSSES, optimizer=key["optimizer"], lr=key["rate"], warmup=WARMUP
     )  # fmt: skip
-    cut = found(cut_of(key["network"], key["budget"], key["start"], how), read(CUTS)) or {}
+    cut = find(CUTS, cut_of(key["network"], key["budget"], key["start"], how)) or {}
     before = measured(network, options, cut.get("psnr", {}))
     began = time.process_time()
     training.fit(network, material(options, dense.scale), settings, teacher=dense, progress=False)
@@ -125,7 +125,7 @@ def main() -> None:
         for rate in options.rates
     ]
     for key in wanted:
-        known = found(key, read(RESULTS))
+        known = find(RESULTS, key)
         if not lacks(known, options.sets):
             continue
         sets = dict.fromkeys([*(known["psnr"] if known else ()), *options.sets])

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from structured_tables import write_tables
-from thesis_ways import PATCHES
+from thesis_ways import PATCHES, POLISHING
 from torch import nn
 
 from espalier import allocation, importance, training
@@ -51,7 +51,7 @@ METHODS = (
     "guided",
     "guided-polished",
 )
-SPENT = {"select": 1, "steps": 1, "polish": 1 / PATCHES}
+SPENT = {"select": 1, "steps": 1, **POLISHING}
 """Options that are numbers of steps, and how many training steps one of them counts as."""
 POLISH = 0.2
 """Share of the steps of a polished network that are polishing."""

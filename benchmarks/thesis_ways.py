@@ -42,6 +42,7 @@ def stepwise(rounds: int, learn: str) -> Way:
 PATCHES = 8
 """Patches of polishing, one in each of its steps, that count as a training step."""
 POLISHING = {"polish": 1 / PATCHES}
+"""How much of a training step a step of polishing counts as."""
 WAYS = {
     "scratch": Way("scratch"),
     "calibrated": Way("calibrated", told={"polish": 0}),

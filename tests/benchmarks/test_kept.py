@@ -23,3 +23,5 @@ def test_a_row_takes_the_place_of_the_one_of_its_name(kept: ModuleType) -> None:
     kept.keep("rows.json", [first, other], by=["name", "seed"])
     kept.keep("rows.json", [second], by=["name", "seed"])
     assert kept.read("rows.json") == [other, second]
+    assert kept.find("rows.json", {"name": "a", "seed": 0}) == second
+    assert kept.find("rows.json", {"name": "b"}) is None

@@ -103,7 +103,7 @@ def _learn(network: Network, dense: Network, x: Tensor) -> None:
 
 
 def shorten(weights: list[nn.Parameter], lengths: list[float]) -> bool:
-    """Cut a gradient that is far longer than the last ones to a step's length; whether it is a number at all."""
+    """Shorten a gradient that is far longer than the last ones, `lengths`; whether it is a number at all."""
     most = CLIP * statistics.median(lengths[-RECENT:]) if lengths else math.inf
     length = float(nn.utils.clip_grad_norm_(weights, most))
     if math.isfinite(length):
