@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from espalier.files import write_text
+from espalier.recipes.run import environment
 
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
@@ -28,3 +29,15 @@ def keep(name: str, rows: Iterable[Row], by: Iterable[str]) -> None:
     taken = [[row[key] for key in by] for row in new]
     others = [row for row in read(name) if [row[key] for key in by] not in taken]
     write_text(RESULTS / name, json.dumps([*others, *new], indent=1) + "\n")
+
+
+def rows(name: str) -> list[Row]:
+    """Rows of a file that names the environment of its rows; none where there is no such file yet."""
+    path = RESULTS / name
+    return json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+
+
+def add(name: str, row: Row) -> None:
+    """One more row of a file that names the environment of its rows."""
+    whole = {"environment": environment(), "rows": [*rows(name), row]}
+    write_text(RESULTS / name, json.dumps(whole, indent=1) + "\n")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import kept
 import torch
 from structured_tables import write_tables
 from thesis_ways import PATCHES, POLISHING
@@ -27,7 +28,6 @@ from espalier import allocation, importance, training
 from espalier.allocation import Budget
 from espalier.costs import count
 from espalier.data import PackedImages, pack
-from espalier.files import write_text
 from espalier.methods.job import Job, Phase, cut, default_allocation, method, options
 from espalier.methods.protocol import Idle
 from espalier.networks.load import load
@@ -35,11 +35,10 @@ from espalier.networks.network import Network
 from espalier.networks.prepare import prepare
 from espalier.recipes.fitting import Fitting
 from espalier.recipes.inspect import trace
-from espalier.recipes.run import environment
 from espalier.training.device import pick
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "structured.json"
+RESULTS = "structured.json"
 METHODS = (
     "scratch",
     "l1",
@@ -147,8 +146,8 @@ class Bench:
 def by_size(job: Job) -> Network:
     """One-shot by the L1 norm."""
     scores = importance.scores("l1", job.network.body, job.channels.prunable)
-    kept = allocation.allocate(job.channels, scores, job.budget, by="uniform", cost=job.cost)
-    return cut(job.network, job.channels.plan(kept))
+    chosen = allocation.allocate(job.channels, scores, job.budget, by="uniform", cost=job.cost)
+    return cut(job.network, job.channels.plan(chosen))
 
 
 def untrained(network: Network, seed: int) -> Network:
@@ -212,14 +211,10 @@ def prepared(name: str, data: Path, device: str | None) -> Bench:
     return Bench(name, preset, dense, images, sets)
 
 
-def rows() -> list[dict]:
-    return json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
-
-
 def keep(row: dict) -> None:
     shown = ("method", "ratio", "seed", "macs", "pruned", "psnr", "processor")
     print(json.dumps({name: row[name] for name in shown if name in row}), flush=True)
-    write_text(RESULTS, json.dumps({"environment": environment(), "rows": [*rows(), row]}, indent=1) + "\n")
+    kept.add(RESULTS, row)
 
 
 def main() -> None:
@@ -236,11 +231,11 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true")
     given = parser.parse_args()
     if given.tables:
-        write_tables(RESULTS)
+        write_tables(kept.RESULTS / RESULTS)
         return
     torch.set_num_threads(1)
     bench = prepared(given.preset, given.data, given.device)
-    done = {(r["method"], r["ratio"], r["seed"]) for r in rows() if r["preset"] == given.preset}
+    done = {(r["method"], r["ratio"], r["seed"]) for r in kept.rows(RESULTS) if r["preset"] == given.preset}
     if ("dense", 0.0, 0) not in done:
         keep(baseline(bench))
     ways, ratios = given.methods or bench.preset.methods, given.ratios or bench.preset.ratios

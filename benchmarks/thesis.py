@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import kept
 import torch
 from structured import by_size
 from thesis_tables import write_tables
@@ -30,7 +31,6 @@ from espalier.allocation import Budget
 from espalier.costs import count
 from espalier.data import PackedImages, pack
 from espalier.evaluation.upscale import Upscaler, bicubic, by_network
-from espalier.files import write_text
 from espalier.methods.job import Job, Phase, cut, default_allocation, method, options
 from espalier.methods.protocol import Idle
 from espalier.networks.file import save
@@ -40,11 +40,10 @@ from espalier.networks.prepare import prepare
 from espalier.optimizers import RATES
 from espalier.recipes.fitting import Fitting
 from espalier.recipes.inspect import trace
-from espalier.recipes.run import environment
 from espalier.training.device import images_on, pick
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "thesis.json"
+RESULTS = "thesis.json"
 SIZE = (540, 964)
 """Height and width of the input whose MACs the thesis counts."""
 Quality = dict[str, dict[str, float]]
@@ -175,14 +174,10 @@ def prepared(given: argparse.Namespace, network: str) -> Bench:
     return Bench(given.preset, network, preset, dense, images, given.data)
 
 
-def rows() -> list[dict[str, Any]]:
-    return json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
-
-
 def keep(row: dict[str, Any]) -> None:
     shown = {name: row[name] for name in ("network", "way", "ratio", "macs")}
     print(json.dumps(shown | {"plain": row["tuned"]["plain"]}), flush=True)
-    write_text(RESULTS, json.dumps({"environment": environment(), "rows": [*rows(), row]}, indent=1) + "\n")
+    kept.add(RESULTS, row)
 
 
 def parsed() -> argparse.Namespace:
@@ -207,10 +202,10 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     given = parsed()
     if given.tables:
-        write_tables(RESULTS)
+        write_tables(kept.RESULTS / RESULTS)
         return
     torch.set_num_threads(1)
-    done = {(r["preset"], r["network"], r["way"], r["ratio"], r["seed"]) for r in rows()}
+    done = {(r["preset"], r["network"], r["way"], r["ratio"], r["seed"]) for r in kept.rows(RESULTS)}
     left = given.cells
     for name in given.networks:
         bench = prepared(given, name)

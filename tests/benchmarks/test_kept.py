@@ -1,5 +1,6 @@
 """Measured rows are kept, and replaced by what names them."""
 
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -25,3 +26,11 @@ def test_a_row_takes_the_place_of_the_one_of_its_name(kept: ModuleType) -> None:
     assert kept.read("rows.json") == [other, second]
     assert kept.find("rows.json", {"name": "a", "seed": 0}) == second
     assert kept.find("rows.json", {"name": "b"}) is None
+
+
+def test_rows_beside_the_environment_they_were_measured_in(kept: ModuleType) -> None:
+    assert kept.rows("cells.json") == []
+    kept.add("cells.json", {"psnr": 30})
+    kept.add("cells.json", {"psnr": 31})
+    assert kept.rows("cells.json") == [{"psnr": 30}, {"psnr": 31}]
+    assert "torch" in json.loads((kept.RESULTS / "cells.json").read_text(encoding="utf-8"))["environment"]
