@@ -1,12 +1,13 @@
 """SOAP against what it promises: exact bases, Adam where nothing can be turned, state that survives."""
 
 import copy
+import math
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from espalier.optimizers import Soap, build
+from espalier.optimizers import Soap, build, soap
 
 
 def badly_conditioned(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -46,11 +47,11 @@ def test_a_vector_moves_as_with_adam() -> None:
     size = float(first.detach().square().mean().sqrt())
     ours = Soap([first], lr=0.01, betas=(0.9, 0.99), gather=0)
     adam = torch.optim.Adam([second], lr=0.01 * size, betas=(0.9, 0.99), eps=1e-12)
-    for k in range(3):
+    for factor in (-0.5, 0.5, 0.9):
         for group in adam.param_groups:
             group["lr"] = 0.01 * float(first.detach().square().mean().sqrt())
         for parameter, optimizer in ((first, ours), (second, adam)):
-            parameter.grad = torch.tensor([1.0, -2.0, 0.5]) * (k - 0.5)
+            parameter.grad = torch.tensor([1.0, -2.0, 0.5]) * factor
             optimizer.step()
     assert torch.allclose(first, second, atol=1e-6)
 
@@ -140,6 +141,30 @@ def test_it_is_made_by_name_and_moves_in_few_steps_too(steps: int, gather: int) 
     made = build("soap", [nn.Parameter(torch.ones(2, 2))], steps, lr=0.1)
     assert isinstance(made, Soap)
     assert made.param_groups[0]["gather"] == gather
+
+
+def test_a_gradient_out_of_all_proportion_is_shortened() -> None:
+    parameters = [nn.Parameter(torch.ones(4)), nn.Parameter(torch.ones(5))]
+    optimizer = Soap([{"params": [parameter]} for parameter in parameters], gather=0)
+    for size in (0.0, 1.0, 1.0, 1e6, 1.0):
+        for parameter in parameters:
+            parameter.grad = torch.full_like(parameter, size / 3)
+        optimizer.step()
+        whole = torch.cat([parameter.grad for parameter in parameters])
+        assert whole.norm() == pytest.approx(min(size, soap.CLIP))
+    assert optimizer.param_groups[0]["lengths"] == pytest.approx([1, 1, 1e6, 1])
+
+
+def test_nothing_moves_by_a_gradient_that_is_no_number() -> None:
+    parameter = nn.Parameter(torch.ones(4, 3))
+    optimizer = Soap([parameter], gather=0)
+    parameter.grad = torch.randn(4, 3)
+    optimizer.step()
+    before = copy.deepcopy((parameter.detach(), optimizer.state_dict()["state"]))
+    parameter.grad = torch.full((4, 3), math.inf)
+    optimizer.step()
+    after = parameter.detach(), optimizer.state_dict()["state"]
+    assert str(before) == str(after)
 
 
 def test_complex_weights_move_as_their_real_and_imaginary_parts() -> None:

@@ -1,15 +1,19 @@
 """SOAP: Adam in the bases in which the rows and the columns of a tensor's gradients are uncorrelated.
 
-Vyas et al., *SOAP: Improving and Stabilizing Shampoo using Adam*, ICLR 2025, algorithm 3. It differs in two things: a
-step is a share of the tensor's own size, and before the first step some gradients are only gathered, so that a
-network that is nearly right already is not first thrown out of its minimum.
+Vyas et al., *SOAP: Improving and Stabilizing Shampoo using Adam*, ICLR 2025, algorithm 3. It differs in three things: a
+step is a share of the tensor's own size; before the first step some gradients are only gathered, so that a
+network that is nearly right already is not first thrown out of its minimum; and gradients far longer than the last ones
+are shortened, which else throw a network that multiplies its activations out of it later.
 """
 
+import math
+import statistics
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 GATHER = 8
 """Steps in which gradients are only gathered, where there are enough steps."""
@@ -20,6 +24,8 @@ SMALLEST = 1e-2
 FLOOR = 1e-3
 """Least spread of a direction, as a share of that of all: where there is no gradient, rounding noise must not move."""
 TINY = 1e-30
+CLIP, RECENT = 2.0, 100
+"""A gradient, of all tensors together, is no longer than so many times the middle one of the last ones."""
 
 
 class Soap(torch.optim.Optimizer):
@@ -50,16 +56,27 @@ class Soap(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Move every parameter that has a gradient."""
+        """Move every parameter that has a gradient; none where one is not finite."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        if not self._shorten():
+            return loss
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     self._move(_real(parameter), _matrix(_real(parameter.grad)), self.state[parameter], group)
         return loss
+
+    def _shorten(self) -> bool:
+        """Shorten a gradient that is far longer than the last ones; whether it is a number at all."""
+        lengths = self.param_groups[0].setdefault("lengths", [])  # there it is part of a checkpoint
+        most = CLIP * statistics.median(lengths) if lengths else math.inf
+        length = float(clip_grad_norm_([p for group in self.param_groups for p in group["params"]], most))
+        if 0 < length < math.inf:  # of zeros the middle one would be zero, and all that follows with it
+            lengths[:] = [*lengths, length][-RECENT:]
+        return math.isfinite(length)
 
     def _move(self, parameter: Tensor, grad: Tensor, state: Any, group: dict[str, Any]) -> None:
         if not _fits(state, grad):  # new, or channels of it were cut

@@ -2,11 +2,10 @@
 
 import copy
 import math
-import statistics
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from espalier.calibration.backward import recording
 from espalier.data import PackedImages
@@ -27,8 +26,6 @@ ASIDE = 8
 """One image of so many is held out."""
 STRONG, CONTRAST = 8, 2.0
 """One patch of so many has more contrast, up to so many times as much."""
-CLIP, RECENT = 2.0, 100
-"""A gradient is no longer than so many times the middle one of the last ones."""
 
 
 def polished(job: Job, network: Network, moves: int) -> Network:
@@ -70,15 +67,13 @@ def _states(job: Job, network: Network, images: PackedImages, moves: int) -> Ite
     weights = [p for p in trial.parameters() if p.requires_grad]
     optimizer = Soap(weights, lr=RATE, gather=GATHER)
     recorded = recording(trial, drawn(images, job.seed, 0, 1).to(weights[0].device))
-    lengths: list[float] = []
     for step in range(-GATHER, moves):
         for group in optimizer.param_groups:
             group["lr"] = rate(step, moves)
         x = seen(images, job.seed, GATHER + 1 + step).to(weights[0].device)
         with recorded():
             _learn(trial, job.network, x.contiguous(memory_format=torch.channels_last))
-        if shorten(weights, lengths):
-            optimizer.step()
+        optimizer.step()
         optimizer.zero_grad()
         apply_(trial, trial.masks)
         if step >= 0 and ((step + 1) % max(1, moves // CHECKS) == 0 or step + 1 == moves):
@@ -100,15 +95,6 @@ def _learn(network: Network, dense: Network, x: Tensor) -> None:
         wanted = dense(x)
     with torch.enable_grad():
         (network(x) - wanted).abs().mean().backward()
-
-
-def shorten(weights: list[nn.Parameter], lengths: list[float]) -> bool:
-    """Shorten a gradient that is far longer than the last ones, `lengths`; whether it is a number at all."""
-    most = CLIP * statistics.median(lengths[-RECENT:]) if lengths else math.inf
-    length = float(nn.utils.clip_grad_norm_(weights, most))
-    if math.isfinite(length):
-        lengths.append(length)
-    return math.isfinite(length)
 
 
 def rate(step: int, moves: int) -> float:
