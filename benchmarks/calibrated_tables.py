@@ -1,12 +1,14 @@
-"""docs/calibrated.md from benchmarks/results: python benchmarks/calibrated_tables.py"""
+"""docs/calibrated.md and a table of README.md from benchmarks/results: python benchmarks/calibrated_tables.py"""
 
 from pathlib import Path
 from typing import Any
 
 from defaults import RESULTS as BY_DEFAULT
-from defaults import front
+from defaults import front as by_default
 from kept import read
-from pages import markdown
+from pages import markdown, put
+
+from espalier.files import write_text
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
@@ -19,6 +21,8 @@ WAYS = {
     "magnitude": "magnitude",
     "torch-pruning": "Torch-Pruning",
 }
+
+FRONT = ("IMDN_x4", "RFDN", "RNet", "SPAN")
 
 STARTS = {
     "calibrated": "calibrated",
@@ -52,6 +56,18 @@ def quality(found: list[dict[str, Any]], test: str) -> str:
         if dense is not None and any(value not in ("", "fails") for value in values):
             lines.append((f"{name} {budget:g}", f"{dense:.2f}", *values))
     return markdown(("", "dense", *WAYS.values()), lines) if lines else "Not measured yet."
+
+
+def front(found: list[dict[str, Any]]) -> str:
+    """The table of the README: some networks at half the MACs on Set5."""
+    cells = {(r["network"], r["way"]): r for r in found if usual(r) and r["budget"] == 0.5}
+    lines = []
+    for name in FRONT:
+        ways = [cells[name, way] for way in ("calibrated", "magnitude")]
+        lines.append(
+            [name.replace("_x4", ""), f"{ways[0]['dense']['Set5']:.2f}", *(psnr(r, "Set5") for r in ways)]
+        )
+    return markdown(("x4", "dense", "calibrated", "magnitude"), lines)
 
 
 def psnr(row: dict[str, Any] | None, test: str) -> str:
@@ -211,13 +227,14 @@ def main() -> None:
         groups=groups(read("calibrated_groups.json")),
         recovery="\n\n".join(f"### {t}, recovered\n\n{recovery(recovered, t)}" for t in SETS),
         steps=steps(recovered),
-        defaults=front(read(BY_DEFAULT)),
+        defaults=by_default(read(BY_DEFAULT)),
         others=others(recovered),
         spread=spread(found),
         latency=latency(read("latency.json")),
         growth=growth(read("calibrated_growth.json")),
     )
-    (DOCS / "calibrated.md").write_text(page, encoding="utf-8")
+    write_text(DOCS / "calibrated.md", page)
+    put(HERE.parent / "README.md", front(found), "calibrated_tables")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_pages_show_what_was_measured(script: Script) -> None:
-    demo, defaults, kept = script("demo"), script("defaults"), script("kept")
+    demo, defaults, kept, calibrated = map(script, ("demo", "defaults", "kept", "calibrated_tables"))
     readme, recover = ((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/recover.md"))
     cells = kept.read(demo.RESULTS)
     assert f"<!-- benchmarks/demo.py -->\n{demo.front(cells[0])}" in readme
     assert f"<!-- benchmarks/demo.py -->\n{demo.ways(cells)}" in recover
     assert f"<!-- benchmarks/defaults.py -->\n{defaults.front(kept.read(defaults.RESULTS))}" in readme
+    without = calibrated.front(kept.read("calibrated.json"))
+    assert f"<!-- benchmarks/calibrated_tables.py -->\n{without}" in readme
 
 
 def test_only_the_table_behind_a_mark_is_replaced(script: Script, tmp_path: Path) -> None:
