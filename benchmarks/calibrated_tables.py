@@ -84,6 +84,7 @@ def failures(found: list[dict[str, Any]]) -> str:
 
 
 def prices(found: list[dict[str, Any]]) -> str:
+    """Time and memory at half the MACs, by name."""
     lines = [
         (
             r["network"] + (", not polished" if r["way"] == "refitted" else ""),
@@ -93,7 +94,7 @@ def prices(found: list[dict[str, Any]]) -> str:
             f"{r['macs']:.3f}",
             f"{r['params']:.3f}",
         )
-        for r in found
+        for r in sorted(found, key=lambda r: (r["network"].lower(), r["way"] == "calibrated"))
         if r["way"] in ("calibrated", "refitted") and r["budget"] == 0.5 and usual(r)
     ]
     return markdown(
