@@ -14,8 +14,7 @@ Row = dict[str, Any]
 
 def read(name: str) -> list[Row]:
     """All rows of a file in results/; none where there is no such file yet."""
-    path = RESULTS / name
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return _content(name) or []
 
 
 def find(name: str, key: Mapping[str, Any]) -> Row | None:
@@ -28,16 +27,24 @@ def keep(name: str, rows: Iterable[Row], by: Iterable[str]) -> None:
     new, by = list(rows), list(by)
     taken = [[row[key] for key in by] for row in new]
     others = [row for row in read(name) if [row[key] for key in by] not in taken]
-    write_text(RESULTS / name, json.dumps([*others, *new], indent=1) + "\n")
+    _write(name, [*others, *new])
 
 
 def rows(name: str) -> list[Row]:
     """Rows of a file that names the environment of its rows; none where there is no such file yet."""
-    path = RESULTS / name
-    return json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    content = _content(name)
+    return content["rows"] if content else []
 
 
 def add(name: str, row: Row) -> None:
     """One more row of a file that names the environment of its rows."""
-    whole = {"environment": environment(), "rows": [*rows(name), row]}
-    write_text(RESULTS / name, json.dumps(whole, indent=1) + "\n")
+    _write(name, {"environment": environment(), "rows": [*rows(name), row]})
+
+
+def _content(name: str) -> Any:
+    path = RESULTS / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _write(name: str, content: Any) -> None:
+    write_text(RESULTS / name, json.dumps(content, indent=1) + "\n")

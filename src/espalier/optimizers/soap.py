@@ -75,7 +75,8 @@ class Soap(torch.optim.Optimizer):
         most = CLIP * statistics.median(lengths) if lengths else math.inf
         length = float(clip_grad_norm_([p for group in self.param_groups for p in group["params"]], most))
         if 0 < length < math.inf:  # of zeros the middle one would be zero, and all that follows with it
-            lengths[:] = [*lengths, length][-RECENT:]
+            lengths.append(length)
+            del lengths[:-RECENT]
         return math.isfinite(length)
 
     def _move(self, parameter: Tensor, grad: Tensor, state: Any, group: dict[str, Any]) -> None:
